@@ -1,0 +1,56 @@
+/** What the rest of the gateway may ask of an LDAP directory. Only this folder knows that it speaks LDAP. */
+import type { Group } from '../identity/group.ts';
+import type { RejectionReason } from '../identity/outcome.ts';
+import type { Secret } from '../lib/secret.ts';
+
+export interface DirectoryPerson {
+  readonly dn: string;
+  /** Stable across renames: entryUUID, objectGUID, nsUniqueId; the normalised DN where the server has none. */
+  readonly id: string;
+  /** Canonical value of the configured user name attribute. */
+  readonly username: string;
+  readonly email: string | undefined;
+  readonly displayName: string | undefined;
+  readonly givenName: string | undefined;
+  readonly familyName: string | undefined;
+  /** Further configured attributes by configured name. */
+  readonly attributes: Readonly<Record<string, readonly string[]>>;
+  readonly groups: readonly Group[];
+}
+
+export type VerificationOutcome =
+  | { readonly kind: 'verified'; readonly person: DirectoryPerson }
+  | { readonly kind: 'rejected'; readonly reason: RejectionReason };
+
+export type LookupOutcome =
+  /** `stale`: the directory is away and this is the last known answer, not older than `cache.staleFor`. */
+  | { readonly kind: 'found'; readonly person: DirectoryPerson; readonly stale: boolean }
+  | { readonly kind: 'ended'; readonly reason: RejectionReason };
+
+export interface DirectoryHealth {
+  readonly name: string;
+  readonly servers: readonly {
+    readonly url: string;
+    readonly available: boolean;
+    readonly reason?: string;
+  }[];
+}
+
+export interface VerificationOptions {
+  readonly signal: AbortSignal;
+  /** Called with the canonical account once the entry is known, before its password is tried. May throw. */
+  admit(canonicalAccount: string): Promise<void>;
+}
+
+/** Failures to answer are thrown as GatewayError PROVIDER_UNAVAILABLE, PROVIDER_PROTOCOL or PROVIDER_MISCONFIGURED. */
+export interface Directory extends AsyncDisposable {
+  readonly name: string;
+  /** Search, status checks, bind as the person, groups. */
+  verify(username: string, password: Secret, options: VerificationOptions): Promise<VerificationOutcome>;
+  /** Reads person, status and groups again, through the cache. `id` and `username` as `verify` returned them. */
+  lookup(
+    person: { readonly id: string; readonly username: string },
+    signal: AbortSignal,
+  ): Promise<LookupOutcome>;
+  health(): DirectoryHealth;
+}

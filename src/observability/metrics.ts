@@ -1,0 +1,159 @@
+/**
+ * Every metric of the gateway, by the names of the operator's contract. The only importer of prom-client.
+ * Labels have bounded value sets: never a user, host, path or address.
+ */
+import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+const secondsBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+/** A worker's metrics as plain data, sent to the primary that aggregates them. */
+export type MetricsReport = readonly object[];
+
+export class Metrics {
+  readonly #registry = new Registry();
+
+  readonly httpRequests = this.#counter('vratar_http_requests_total', 'HTTP requests answered', [
+    'listener',
+    'surface',
+    'code',
+  ]);
+  readonly httpRequestDuration = this.#histogram(
+    'vratar_http_request_duration_seconds',
+    'Time from request head to end of the answer',
+    ['listener', 'surface', 'code'],
+  );
+  readonly decisions = this.#counter('vratar_decisions_total', 'Access decisions', [
+    'application',
+    'dialect',
+    'decision',
+    'reason',
+  ]);
+  readonly authentications = this.#counter('vratar_authentications_total', 'Sign-in attempts', [
+    'provider',
+    'outcome',
+    'reason',
+  ]);
+  readonly authenticationDuration = this.#histogram(
+    'vratar_authentication_duration_seconds',
+    'Time a provider took to judge a credential',
+    ['provider', 'outcome', 'reason'],
+  );
+  readonly sessionsActive = this.#gauge('vratar_sessions_active', 'Sessions neither expired nor ended', []);
+  readonly sessionCacheRequests = this.#counter(
+    'vratar_session_cache_requests_total',
+    'Session look-ups in the worker',
+    ['result'],
+  );
+  readonly directoryOperations = this.#counter('vratar_directory_operations_total', 'LDAP operations', [
+    'directory',
+    'server',
+    'operation',
+    'result',
+  ]);
+  readonly directoryOperationDuration = this.#histogram(
+    'vratar_directory_operation_duration_seconds',
+    'Time of an LDAP operation',
+    ['directory', 'server', 'operation', 'result'],
+  );
+  readonly directoryConnections = this.#gauge('vratar_directory_connections', 'Open LDAP connections', [
+    'directory',
+    'server',
+    'state',
+  ]);
+  readonly directoryPoolWaiting = this.#gauge(
+    'vratar_directory_pool_waiting',
+    'Operations that wait for a connection',
+    ['directory', 'server', 'state'],
+  );
+  readonly directoryBreakerOpen = this.#gauge(
+    'vratar_directory_breaker_open',
+    '1 while the server is taken for unavailable',
+    ['directory', 'server', 'state'],
+    'max',
+  );
+  readonly directoryCacheRequests = this.#counter(
+    'vratar_directory_cache_requests_total',
+    'Look-ups of people and groups',
+    ['directory', 'result'],
+  );
+  readonly upstreamRequests = this.#counter(
+    'vratar_upstream_requests_total',
+    'Requests sent to applications',
+    ['application', 'code'],
+  );
+  readonly upstreamRequestDuration = this.#histogram(
+    'vratar_upstream_request_duration_seconds',
+    'Time until the application finished its answer',
+    ['application', 'code'],
+  );
+  readonly throttled = this.#counter('vratar_throttled_total', 'Sign-in attempts refused by the throttle', [
+    'scope',
+  ]);
+  readonly returnTargetsRefused = this.#counter(
+    'vratar_return_targets_refused_total',
+    'Return targets replaced by the portal',
+    [],
+  );
+  readonly logLinesDropped = this.#counter(
+    'vratar_log_lines_dropped_total',
+    'Log lines lost because nobody read them in time',
+    [],
+  );
+  readonly configReloads = this.#counter('vratar_config_reloads_total', 'Configuration reloads', ['result']);
+  readonly configLastReload = this.#gauge(
+    'vratar_config_last_reload_success_timestamp_seconds',
+    'When the running configuration was loaded',
+    [],
+    'max',
+  );
+  readonly buildInfo = this.#gauge(
+    'vratar_build_info',
+    'Version of Vratar and Node',
+    ['version', 'node'],
+    'max',
+  );
+
+  /** Node's own process metrics (memory, CPU, event loop), summed over the processes by the aggregation. */
+  collectProcessMetrics(): void {
+    collectDefaultMetrics({ register: this.#registry });
+    // promtool refuses gauges that end in _total.
+    for (const name of [
+      'nodejs_active_handles_total',
+      'nodejs_active_requests_total',
+      'nodejs_active_resources_total',
+    ]) {
+      this.#registry.removeSingleMetric(name);
+    }
+  }
+
+  /** This process's metrics as plain data. */
+  async report(): Promise<MetricsReport> {
+    return await this.#registry.getMetricsAsJSON();
+  }
+
+  /** Prometheus text format (version 0.0.4) of this process and `others` together. */
+  async expose(others: readonly MetricsReport[] = []): Promise<{ contentType: string; body: string }> {
+    const reports = [await this.report(), ...others] as unknown as Parameters<
+      typeof AggregatorRegistry.aggregate
+    >[0];
+    const merged = AggregatorRegistry.aggregate(reports);
+    return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, body: await merged.metrics() };
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
+    return new Counter({ name, help, labelNames, registers: [this.#registry] });
+  }
+
+  #gauge<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+    aggregator: 'sum' | 'max' = 'sum',
+  ): Gauge<Label> {
+    return new Gauge({ name, help, labelNames, registers: [this.#registry], aggregator });
+  }
+
+  #histogram<Label extends string>(name: string, help: string, labelNames: Label[]): Histogram<Label> {
+    return new Histogram({ name, help, labelNames, registers: [this.#registry], buckets: secondsBuckets });
+  }
+}
