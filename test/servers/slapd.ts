@@ -1,0 +1,318 @@
+/**
+ * A real OpenLDAP server on free loopback ports in a temporary folder, filled from slapd-data.ts.
+ * Runs as root and as an ordinary user, in the foreground, so that it can be killed, stopped and restarted.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Authority, type Certificate, createAuthority } from './certificates.ts';
+import {
+  administrator,
+  type Bulk,
+  bulkEntries,
+  defaultGroups,
+  defaultPeople,
+  type GroupEntry,
+  type PersonEntry,
+  policiesBase,
+  service,
+  suffix,
+  toLdif,
+} from './slapd-data.ts';
+
+export interface SlapdOptions {
+  /** Added to the default people and groups. */
+  readonly people?: readonly PersonEntry[];
+  readonly groups?: readonly GroupEntry[];
+  readonly bulk?: Bulk;
+  /** ldaps and StartTLS: `true` makes an authority and a certificate for 127.0.0.1 and localhost. */
+  readonly tls?: boolean | { readonly authority: Authority; readonly certificate?: Certificate };
+  /** Seconds after which the server closes idle connections; 0 = never. */
+  readonly idleTimeoutSeconds?: number;
+  /** Off: no `operations()`, for benchmarks. */
+  readonly statsLog?: boolean;
+  /** Lines put before the database section, e.g. `security simple_bind=128`. */
+  readonly globalLines?: readonly string[];
+}
+
+/** One operation as the server logged it. */
+export interface ServerOperation {
+  readonly connection: number;
+  readonly kind: 'search' | 'bind' | 'unbind' | 'startTls';
+  /** Base of a search, name of a bind. */
+  readonly dn: string;
+  readonly scope: 'base' | 'one' | 'sub' | '';
+  readonly filter: string;
+}
+
+export interface Slapd extends AsyncDisposable {
+  /** `ldap://127.0.0.1:PORT` */
+  readonly url: string;
+  /** `ldaps://127.0.0.1:PORT`; throws without `tls`. */
+  readonly secureUrl: string;
+  readonly port: number;
+  readonly securePort: number;
+  /** Certificate of the authority; throws without `tls`. */
+  readonly caFile: string;
+  /** SIGKILL; resolves when the process is gone. */
+  kill(): Promise<void>;
+  /** SIGTERM; resolves when the process is gone. */
+  terminate(): Promise<void>;
+  /** SIGSTOP: accepts connections (the kernel does) and answers nothing. */
+  stop(): void;
+  /** SIGCONT */
+  cont(): void;
+  /** Starts it again on the same ports with the same data, after `kill` or `terminate`. */
+  restart(): Promise<void>;
+  /** Applies LDIF change records as the administrator. */
+  modify(ldif: string): Promise<void>;
+  /** Searches and binds received since start or `clearOperations`, without this helper's own and without probes. */
+  operations(): Promise<readonly ServerOperation[]>;
+  clearOperations(): Promise<void>;
+  /** Connections the server holds open now. */
+  openConnections(): Promise<number>;
+}
+
+/** Whether the server is installed; tests that need it fail with this sentence otherwise. */
+const slapdPath = ['/usr/sbin/slapd', '/usr/lib/openldap/slapd', '/usr/libexec/slapd'].find((path) =>
+  existsSync(path),
+);
+
+export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
+  if (slapdPath === undefined) throw new Error('slapd is missing: apt-get install slapd ldap-utils');
+  const folder = await mkdtemp(join(tmpdir(), 'vratar-slapd-'));
+  const ownAuthority = options.tls === true ? await createAuthority() : undefined;
+  const authority = ownAuthority ?? (typeof options.tls === 'object' ? options.tls.authority : undefined);
+  const certificate =
+    (typeof options.tls === 'object' ? options.tls.certificate : undefined) ??
+    (await authority?.issue({ hosts: ['127.0.0.1', 'localhost'] }));
+  const bulk = options.bulk === undefined ? { people: [], groups: [] } : bulkEntries(options.bulk);
+  const configFile = join(folder, 'slapd.conf');
+  const logFile = join(folder, 'log');
+
+  await mkdir(join(folder, 'db'));
+  await writeFile(configFile, configuration(folder, options, authority, certificate));
+  await writeFile(
+    join(folder, 'data.ldif'),
+    toLdif(
+      [...defaultPeople, ...(options.people ?? []), ...bulk.people],
+      [...defaultGroups, ...(options.groups ?? []), ...bulk.groups],
+    ),
+  );
+  await runTool(slapdPath, ['-T', 'add', '-q', '-f', configFile, '-l', join(folder, 'data.ldif')]);
+
+  let server: ChildProcess | undefined;
+  let port = 0;
+  let securePort = 0;
+  // A test process that ends early must not leave a server behind.
+  const killAtExit = () => server?.kill('SIGKILL');
+  process.once('exit', killAtExit);
+
+  async function launch(): Promise<void> {
+    const log = openSync(logFile, 'a');
+    const urls = `ldap://127.0.0.1:${port}${certificate === undefined ? '' : ` ldaps://127.0.0.1:${securePort}`}`;
+    const level = options.statsLog === false ? '0' : 'stats';
+    const child = spawn(slapdPath as string, ['-d', level, '-f', configFile, '-h', urls], {
+      stdio: ['ignore', log, log],
+    });
+    closeSync(log);
+    server = child;
+    const deadline = Date.now() + 10_000;
+    while (!(await answers(port))) {
+      if (child.exitCode !== null || Date.now() > deadline) {
+        child.kill('SIGKILL');
+        throw new Error(`slapd did not start: ${(await readFile(logFile, 'utf8')).slice(-2_000)}`);
+      }
+      await delay(10);
+    }
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    const child = server;
+    server = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGCONT');
+    child.kill(signal);
+    await gone;
+  }
+
+  // A free port may be taken by somebody else before the server binds it: try again with others.
+  for (let attempt = 1; ; attempt++) {
+    [port, securePort] = await freePorts();
+    try {
+      await launch();
+      break;
+    } catch (error) {
+      if (attempt === 3) throw error;
+    }
+  }
+
+  return {
+    url: `ldap://127.0.0.1:${port}`,
+    port,
+    get secureUrl() {
+      if (certificate === undefined) throw new Error('startSlapd was called without tls');
+      return `ldaps://127.0.0.1:${securePort}`;
+    },
+    securePort,
+    get caFile() {
+      if (authority === undefined) throw new Error('startSlapd was called without tls');
+      return authority.caFile;
+    },
+    kill: async () => await end('SIGKILL'),
+    terminate: async () => await end('SIGTERM'),
+    stop: () => server?.kill('SIGSTOP'),
+    cont: () => server?.kill('SIGCONT'),
+    restart: async () => {
+      await end('SIGKILL');
+      await launch();
+    },
+    modify: async (ldif) => {
+      const args = [
+        '-x',
+        '-H',
+        `ldap://127.0.0.1:${port}`,
+        '-D',
+        administrator.dn,
+        '-w',
+        administrator.password,
+      ];
+      await runTool('ldapmodify', args, ldif);
+    },
+    operations: async () => parseLog(await readFile(logFile, 'utf8')),
+    clearOperations: async () => await truncate(logFile, 0),
+    openConnections: async () => countConnections(await readFile(logFile, 'utf8')),
+    async [Symbol.asyncDispose]() {
+      process.off('exit', killAtExit);
+      await end('SIGKILL');
+      await rm(folder, { recursive: true, force: true });
+      await ownAuthority?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function configuration(
+  folder: string,
+  options: SlapdOptions,
+  authority: Authority | undefined,
+  certificate: Certificate | undefined,
+): string {
+  const schemas = ['/etc/ldap/schema', '/etc/openldap/schema'].find((path) =>
+    existsSync(`${path}/core.schema`),
+  );
+  const lines = [
+    ...['core', 'cosine', 'nis', 'inetorgperson'].map((name) => `include ${schemas}/${name}.schema`),
+    ...['back_mdb', 'memberof', 'refint', 'ppolicy'].map((name) => `moduleload ${name}`),
+    `pidfile ${folder}/pid`,
+    `idletimeout ${options.idleTimeoutSeconds ?? 0}`,
+    'threads 4',
+  ];
+  if (authority !== undefined && certificate !== undefined) {
+    lines.push(
+      `TLSCACertificateFile ${authority.caFile}`,
+      `TLSCertificateFile ${certificate.certificateFile}`,
+      `TLSCertificateKeyFile ${certificate.keyFile}`,
+    );
+  }
+  lines.push(
+    ...(options.globalLines ?? []),
+    'access to dn.base="" by * read',
+    'database mdb',
+    `suffix ${suffix}`,
+    `rootdn ${administrator.dn}`,
+    `rootpw ${administrator.password}`,
+    `directory ${folder}/db`,
+    'maxsize 1073741824',
+    'dbnosync',
+    'index objectClass,uid,mail,member,memberOf,entryUUID eq',
+    'access to attrs=userPassword by anonymous auth by * none',
+    // Anonymous sees nobody: a connection that lost its service bind must not pass for one that has it.
+    `access to * by dn.exact="${service.dn}" read by users read by * auth`,
+    'overlay memberof',
+    'overlay refint',
+    'refint_attributes member memberOf',
+    'overlay ppolicy',
+    `ppolicy_default cn=default,${policiesBase}`,
+    'ppolicy_use_lockout',
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+async function freePorts(): Promise<[number, number]> {
+  const servers = [createServer(), createServer()];
+  const ports = await Promise.all(
+    servers.map(async (server) => {
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const address = server.address();
+      return typeof address === 'object' && address !== null ? address.port : 0;
+    }),
+  );
+  for (const server of servers) server.close();
+  return [ports[0] ?? 0, ports[1] ?? 0];
+}
+
+async function answers(port: number): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1' });
+  try {
+    await once(socket, 'connect', { signal: AbortSignal.timeout(1_000) });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function runTool(command: string, args: readonly string[], input?: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const child = execFile(command, args, { timeout: 60_000 }, (error, _, stderr) => {
+      if (error === null) resolve();
+      else reject(new Error(`${command} failed: ${stderr}`, { cause: error }));
+    });
+    child.stdin?.end(input ?? '');
+  });
+}
+
+const scopes: Readonly<Record<string, ServerOperation['scope']>> = { '0': 'base', '1': 'one', '2': 'sub' };
+
+function parseLog(log: string): ServerOperation[] {
+  const found: ServerOperation[] = [];
+  for (const line of log.split('\n')) {
+    const start = /conn=(\d+) op=\d+ (BIND|SRCH|UNBIND|STARTTLS)(.*)$/.exec(line);
+    if (start === null) continue;
+    const [, connection, word, rest = ''] = start;
+    const make = (
+      kind: ServerOperation['kind'],
+      dn = '',
+      scope: ServerOperation['scope'] = '',
+      filter = '',
+    ) => {
+      found.push({ connection: Number(connection), kind, dn, scope, filter });
+    };
+    if (word === 'UNBIND') make('unbind');
+    if (word === 'STARTTLS') make('startTls');
+    // The second BIND line of a success has mech= instead of method=.
+    const bind = word === 'BIND' ? / dn="(.*)" method=/.exec(rest) : null;
+    if (bind !== null && bind[1] !== administrator.dn) make('bind', bind[1]);
+    const search = word === 'SRCH' ? / base="(.*)" scope=(\d) deref=\d filter="(.*)"$/.exec(rest) : null;
+    if (search !== null && search[1] !== '')
+      make('search', search[1], scopes[search[2] ?? ''] ?? '', search[3]);
+  }
+  return found;
+}
+
+function countConnections(log: string): number {
+  const open = new Set<string>();
+  for (const match of log.matchAll(/conn=(\d+) fd=\d+ (ACCEPT|closed|TLS)/g)) {
+    if (match[2] === 'ACCEPT') open.add(match[1] ?? '');
+    if (match[2] === 'closed') open.delete(match[1] ?? '');
+  }
+  return open.size;
+}
