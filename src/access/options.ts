@@ -2,12 +2,10 @@
 import { z } from 'zod';
 import { headersOptions } from '../headers/options.ts';
 import { accessLevels } from '../identity/principal.ts';
+import { hostNameSource, network } from '../lib/option-types.ts';
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 const method = z.string().regex(/^[A-Z]{3,20}$/, 'expected a method in upper case');
-const network = z
-  .string()
-  .regex(/^[0-9a-fA-F:.]+(\/\d{1,3})?$/, 'expected an address or network such as 10.0.0.0/8');
 
 const conditions = z
   .strictObject({
@@ -25,13 +23,33 @@ const conditions = z
     'names no condition; write "authenticated" for everyone who is signed in',
   );
 
-export const accessOption = z.union([z.enum(['public', 'authenticated', 'deny']), conditions]);
+export const accessOption = z
+  .union(
+    [z.enum(['public', 'authenticated', 'deny']), conditions],
+    'expected public, authenticated, deny or conditions (users, groups, roles, providers, accessLevel)',
+  )
+  .describe('who may; conditions must all hold, inside a list any entry is enough');
 export type AccessOption = z.output<typeof accessOption>;
 export type AccessConditions = z.output<typeof conditions>;
 
+/** Paths are judged normalised, so a pattern that no normalised path can match would be a rule that silently never holds. */
+const pathGlob = z
+  .string()
+  .regex(/^\/[^?#\s\p{Cc}]*$/u, 'expected a path that starts with "/" and has no query and no blanks')
+  .refine(
+    (glob) => !/\/\//.test(glob),
+    'must not contain "//": paths are judged with repeated slashes collapsed',
+  )
+  .refine((glob) => !/\/\.{1,2}(\/|$)/.test(glob), 'must not contain "." or ".." segments')
+  .refine((glob) => !glob.includes('\\'), 'must not contain a backslash')
+  .refine(
+    (glob) => glob.split('/').every((segment) => segment === '**' || !segment.includes('**')),
+    '** stands for whole segments: write /x/** and not /x**',
+  );
+
 export const ruleOptions = z.strictObject({
   paths: z
-    .array(z.string().regex(/^\/[^?#\s]*$/, 'expected a path that starts with "/" and has no query'))
+    .array(pathGlob)
     .min(1)
     .optional()
     .describe('globs on the normalised path: * one segment, ** any depth'),
@@ -44,15 +62,23 @@ export type RuleOptions = z.output<typeof ruleOptions>;
 const hostPattern = z
   .string()
   .regex(
-    /^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$|^\[[0-9a-f:]+\]$/,
+    new RegExp(`^(\\*\\.)?${hostNameSource}$|^\\[[0-9a-f:.]+\\]$`),
+    'expected a host name in lower case without port, exact or *.example.com',
+  )
+  .refine(
+    (host) => host === host.toLowerCase() && host.length <= 253,
     'expected a host name in lower case without port, exact or *.example.com',
   );
 
 const upstreamUrl = z
-  .string()
+  .string('expected http://host[:port], https://host[:port] or whoami')
   .regex(
-    /^(whoami|https?:\/\/(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?)$/,
+    new RegExp(`^(whoami|https?://(\\[[0-9a-fA-F:.]+\\]|${hostNameSource})(:\\d{1,5})?)$`),
     'expected http://host[:port], https://host[:port] or whoami',
+  )
+  .refine(
+    (text) => text === 'whoami' || URL.canParse(text),
+    'expected a URL that names a possible host and port',
   );
 
 export const applicationOptions = z.strictObject({
@@ -82,21 +108,32 @@ export const applicationOptions = z.strictObject({
     .array(z.enum(['session']))
     .min(1)
     .default(['session']),
+  decisionCache: z
+    .literal('off')
+    .default('off')
+    .describe('whether the front proxy may keep decisions; this version always answers no-store'),
   headers: headersOptions.prefault({}),
   rules: z.array(ruleOptions).default([]).describe('the first rule that matches decides; none: denied'),
 });
 export type ApplicationOptions = z.output<typeof applicationOptions>;
 
 export const roleOptions = z.strictObject({
-  when: z.strictObject({
-    provider: z.string().optional(),
-    group: z.string().min(1).optional(),
-    user: z.string().min(1).optional(),
-  }),
-  grant: z.strictObject({
-    roles: z.array(z.string().min(1)).default([]),
-    groups: z.array(z.string().min(1)).default([]),
-    accessLevel: z.enum(accessLevels).optional(),
-  }),
+  when: z
+    .strictObject({
+      provider: z.string().min(1).optional().describe('name of an entry of providers'),
+      group: z.string().min(1).optional().describe('name, directory:name or DN'),
+      user: z.string().min(1).optional().describe('name or provider:name'),
+    })
+    .refine((when) => Object.keys(when).length > 0, 'names no condition'),
+  grant: z
+    .strictObject({
+      roles: z.array(z.string().min(1)).default([]),
+      groups: z.array(z.string().min(1)).default([]),
+      accessLevel: z.enum(accessLevels).optional(),
+    })
+    .refine(
+      (grant) => grant.roles.length + grant.groups.length > 0 || grant.accessLevel !== undefined,
+      'grants nothing',
+    ),
 });
 export type RoleOptions = z.output<typeof roleOptions>;

@@ -1,12 +1,59 @@
 /** Options of the identity headers an application receives. */
 import { z } from 'zod';
+import { size } from '../lib/option-types.ts';
+
+/** The identity headers of each preset, by the fact they carry. */
+export const presetHeaders = {
+  remote: {
+    username: 'Remote-User',
+    groups: 'Remote-Groups',
+    displayName: 'Remote-Name',
+    email: 'Remote-Email',
+    roles: 'Remote-Roles',
+  },
+  authRequest: {
+    username: 'X-Auth-Request-User',
+    groups: 'X-Auth-Request-Groups',
+    email: 'X-Auth-Request-Email',
+    preferredUsername: 'X-Auth-Request-Preferred-Username',
+    roles: 'X-Auth-Request-Roles',
+  },
+  forwarded: {
+    username: 'X-Forwarded-User',
+    groups: 'X-Forwarded-Groups',
+    email: 'X-Forwarded-Email',
+    preferredUsername: 'X-Forwarded-Preferred-Username',
+    roles: 'X-Forwarded-Roles',
+  },
+} as const;
+
+/** What `${…}` in a header template may name, besides `attributes.NAME` of a configured attribute. */
+export const templateFacts = [
+  'provider',
+  'subject',
+  'username',
+  'email',
+  'displayName',
+  'givenName',
+  'familyName',
+  'groups',
+  'roles',
+  'accessLevel',
+] as const;
 
 export const headersOptions = z.strictObject({
-  preset: z.enum(['remote', 'authRequest', 'forwarded']).default('remote'),
+  preset: z
+    .enum(['remote', 'authRequest', 'forwarded'])
+    .default('remote')
+    .describe('names of the identity headers: Remote-*, X-Auth-Request-* or X-Forwarded-*'),
   set: z
     .record(
       z.string().regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'expected a header name of letters, digits and "-"'),
-      z.string().max(1_024),
+      // A line break here would start a header of its own in every request.
+      z
+        .string()
+        .max(1_024)
+        .regex(/^[^\p{Cc}]*$/u, 'must not contain line breaks or other control characters'),
     )
     .default({})
     .describe('further headers as templates: ${username}, ${attributes.NAME}, …'),
@@ -15,20 +62,28 @@ export const headersOptions = z.strictObject({
     .min(1)
     .max(3)
     .regex(/^[\x20-\x7e]+$/, 'expected printable ASCII')
-    .default(','),
+    .default(',')
+    .describe('joins the items of lists'),
   encoding: z
     .enum(['utf8', 'rfc8187', 'percent', 'base64'])
     .default('utf8')
     .describe('how values outside printable ASCII are sent'),
-  groupNames: z.enum(['name', 'dn']).default('name'),
+  groupNames: z.enum(['name', 'dn']).default('name').describe('groups are sent as short names or as DNs'),
   groups: z
     .array(z.string().min(1))
     .default(['*'])
     .describe('which groups are sent: names with * as wildcard'),
+  maxListBytes: size({ minBytes: 64, maxBytes: 65_536 })
+    .prefault('4KiB')
+    .describe('a longer list of groups or roles is not sent; Remote-Groups-Overflow then carries its length'),
   onAlias: z
     .enum(['strip', 'reject'])
     .default('strip')
-    .describe('a client header that is a twin of an identity header'),
+    .describe('what happens to a client header that is a twin of an identity header'),
+  assertion: z
+    .literal(false)
+    .default(false)
+    .describe('X-Vratar-Assertion, a signed JWT with the same facts; not in this version'),
 });
 
 export type HeadersOptions = z.output<typeof headersOptions>;

@@ -1,6 +1,6 @@
 /** Options of the listeners. */
 import { z } from 'zod';
-import { duration } from '../lib/option-types.ts';
+import { duration, hostNameSource, network } from '../lib/option-types.ts';
 
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -9,7 +9,7 @@ export type ListenAddress =
 const listenAddress = z
   .string()
   .regex(
-    /^(unix:\/.+|(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5})$/,
+    new RegExp(`^(unix:/.+|(\\[[0-9a-fA-F:.]+\\]|${hostNameSource}):\\d{1,5})$`),
     'expected host:port, [::]:port or unix:/path',
   )
   .transform((text): ListenAddress => {
@@ -23,38 +23,44 @@ const listenAddress = z
   })
   .refine((address) => address.kind === 'unix' || address.port <= 65_535, 'expected a port up to 65535');
 
-const cidr = z
-  .string()
-  .regex(/^[0-9a-fA-F:.]+(\/\d{1,3})?$/, 'expected an address or network such as 10.0.0.0/8');
-
 export const serverOptions = z.strictObject({
-  listen: listenAddress.prefault('127.0.0.1:8080'),
+  listen: listenAddress
+    .prefault('127.0.0.1:8080')
+    .describe('address of the public listener: host:port, [::]:port or unix:/path'),
   publicUrl: z
     .string()
     .regex(
-      /^https?:\/\/[a-z0-9.-]+(:\d{1,5})?$|^https?:\/\/\[[0-9a-f:]+\](:\d{1,5})?$/,
+      new RegExp(`^https?://(${hostNameSource}|\\[[0-9a-f:.]+\\])(:\\d{1,5})?$`),
       'expected https://host[:port] in lower case, without a path',
     )
-    .describe('where people reach the gateway itself'),
+    .refine(
+      (text) => URL.canParse(text) && text === text.toLowerCase(),
+      'expected https://host[:port] in lower case, without a path',
+    )
+    .describe('where people reach the gateway itself, for example https://login.example.com'),
   portalPath: z
     .string()
     .regex(/^(\/[A-Za-z0-9_.~-]+)+$/, 'expected a path such as /_vratar, without a trailing slash')
-    .default('/_vratar'),
+    .refine((path) => !/\/\.{1,2}(\/|$)/.test(path), 'must not contain "." or ".." segments')
+    .default('/_vratar')
+    .describe("path of the gateway's own pages on every host"),
   trustedProxies: z
-    .array(cidr)
+    .array(network)
     .default([])
     .describe('peers whose X-Forwarded-* and X-Original-* fields are believed'),
   workers: z
-    .union([z.literal('auto'), z.int().min(1).max(256)])
+    .union([z.literal('auto'), z.int().min(1).max(256)], 'expected auto or a number from 1 to 256')
     .default('auto')
-    .describe('processes; auto: one per core'),
+    .describe('processes that answer requests; auto: one per core'),
   drainTimeout: duration({ maxMs: 600_000 })
     .prefault('30s')
-    .describe('how long requests in flight may take after SIGTERM'),
+    .describe('how long requests in flight may take after SIGTERM, at most 10m'),
 });
 
 export const managementOptions = z.strictObject({
-  listen: listenAddress.prefault('127.0.0.1:8081'),
+  listen: listenAddress
+    .prefault('127.0.0.1:8081')
+    .describe('address of /metrics, /livez and /readyz; keep it private'),
 });
 
 export type ServerOptions = z.output<typeof serverOptions>;

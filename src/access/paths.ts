@@ -1,0 +1,76 @@
+/** Path globs of the rules, compiled once: `*` is one segment (or a part of one), `**` any number of segments. */
+
+export type PathMatcher = (path: string) => boolean;
+
+export interface GlobOptions {
+  readonly caseInsensitive: boolean;
+}
+
+/**
+ * Compiles a glob over canonical paths (see http/target.ts). Characters outside ASCII may be written as they are.
+ * The matcher is linear in practice and never worse than pattern length times path length.
+ */
+export function compileGlob(glob: string, options: GlobOptions): PathMatcher {
+  const escaped = escapeNonAscii(glob);
+  const pattern = options.caseInsensitive ? escaped.toLowerCase() : escaped;
+  if (!pattern.includes('*')) return (path) => path === pattern;
+  if (pattern === '/**') return () => true;
+  const below = pattern.endsWith('/**') ? pattern.slice(0, -2) : undefined;
+  if (below !== undefined && !below.includes('*')) return (path) => path.startsWith(below);
+  const segments = pattern.split('/').slice(1);
+  return (path) => matchSegments(segments, path.split('/').slice(1));
+}
+
+function escapeNonAscii(glob: string): string {
+  return glob.replace(/[^\x21-\x7e]+/gu, (text) => encodeURIComponent(text));
+}
+
+/** Wildcard matching with one point to go back to, the latest `**`: earlier ones need never be tried again. */
+function matchSegments(pattern: readonly string[], path: readonly string[]): boolean {
+  let at = 0;
+  let i = 0;
+  let starAt = -1;
+  let starPath = 0;
+  while (i < path.length) {
+    if (pattern[at] === '**') {
+      starAt = at++;
+      starPath = i;
+    } else if (at < pattern.length && matchSegment(pattern[at] as string, path[i] as string)) {
+      at++;
+      i++;
+    } else if (starAt >= 0) {
+      at = starAt + 1;
+      i = ++starPath;
+    } else {
+      return false;
+    }
+  }
+  while (pattern[at] === '**') at++;
+  return at === pattern.length;
+}
+
+/** One segment; a lone `*` stands for at least one character, so that `/x/*` does not match `/x/`. */
+function matchSegment(pattern: string, segment: string): boolean {
+  if (pattern === '*') return segment !== '';
+  if (!pattern.includes('*')) return pattern === segment;
+  let at = 0;
+  let i = 0;
+  let starAt = -1;
+  let starSegment = 0;
+  while (i < segment.length) {
+    if (pattern[at] === '*') {
+      starAt = at++;
+      starSegment = i;
+    } else if (pattern[at] === segment[i]) {
+      at++;
+      i++;
+    } else if (starAt >= 0) {
+      at = starAt + 1;
+      i = ++starSegment;
+    } else {
+      return false;
+    }
+  }
+  while (pattern[at] === '*') at++;
+  return at === pattern.length;
+}

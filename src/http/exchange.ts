@@ -1,0 +1,63 @@
+/** One request and its answer as the gateway handles them: read once at the edge, never parsed again further in. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RequestHead } from './request-head.ts';
+
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly head: RequestHead;
+  /** Address of the TCP peer, IPv4-mapped forms unfolded. */
+  readonly peer: string;
+  /** Whether `peer` is a trusted proxy, whose forwarded fields are believed. */
+  readonly isPeerTrusted: boolean;
+  /** Address of the client behind trusted proxies. */
+  readonly clientAddress: string;
+  readonly startedAtMs: number;
+}
+
+/** Flat list of names and values, as `writeHead` takes it. */
+export type FlatHeaders = readonly string[];
+
+/** Answers with a complete body. HEAD gets the same head without the body (RFC 9110 section 9.3.2). */
+export function reply(
+  exchange: Exchange,
+  status: number,
+  headers: FlatHeaders,
+  body: string | Buffer = '',
+): void {
+  const { request, response } = exchange;
+  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+  response.writeHead(status, [...headers, 'Content-Length', String(length)]);
+  response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+export function replyJson(
+  exchange: Exchange,
+  status: number,
+  value: unknown,
+  headers: FlatHeaders = [],
+): void {
+  reply(
+    exchange,
+    status,
+    [
+      'Content-Type',
+      'application/json; charset=utf-8',
+      'Cache-Control',
+      'no-store',
+      'X-Content-Type-Options',
+      'nosniff',
+      ...headers,
+    ],
+    `${JSON.stringify(value)}\n`,
+  );
+}
+
+export function redirect(
+  exchange: Exchange,
+  status: 302 | 303,
+  location: string,
+  headers: FlatHeaders = [],
+): void {
+  reply(exchange, status, ['Location', location, 'Cache-Control', 'no-store', ...headers]);
+}

@@ -1,0 +1,134 @@
+/**
+ * A listening HTTP/1.1 server with the limits the gateway promises, and a drain that really ends.
+ * It knows sockets and parser errors; what a request means is the handler's concern.
+ */
+
+import { chmodSync, rmSync } from 'node:fs';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { ListenAddress } from './options.ts';
+
+/** Refused heads above this many bytes, with 431. */
+export const maxHeadBytes = 16_384;
+
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+export interface Listener {
+  readonly address: ListenAddress;
+  /**
+   * Takes no new connection, says `Connection: close` on every answer, closes silent connections at once,
+   * and the rest when their requests end or after `timeoutMs`. Resolves when no socket is left.
+   */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+export interface ListenerOptions {
+  readonly address: ListenAddress;
+  readonly handler: RequestHandler;
+  /** Told of every request the parser refused, with the status it was answered with. */
+  readonly onRefused?: (status: number) => void;
+}
+
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const sockets = new Set<Socket>();
+  const latest = new WeakMap<Socket, ServerResponse>();
+  let isDraining = false;
+  const server = createServer(
+    {
+      maxHeaderSize: maxHeadBytes,
+      requireHostHeader: false,
+      headersTimeout: 10_000,
+      // Uploads through the proxy may be long: the body has its own idle limit, see socket timeout below.
+      requestTimeout: 0,
+      // Longer than nginx keeps idle connections (60 s), so that nginx closes first and no request meets a closing socket.
+      keepAliveTimeout: 65_000,
+      connectionsCheckingInterval: 1_000,
+      optimizeEmptyRequests: true,
+      noDelay: true,
+    },
+    (request, response) => {
+      if (isDraining) response.shouldKeepAlive = false;
+      latest.set(request.socket, response);
+      options.handler(request, response);
+    },
+  );
+  server.maxRequestsPerSocket = 0;
+  server.setTimeout(120_000);
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const status = refuse(error, socket as Socket, latest.get(socket as Socket));
+    if (status !== undefined) options.onRefused?.(status);
+  });
+  // `Expect: 100-continue` is answered when the handler reads the body; other expectations are refused (RFC 9110 section 10.1.1).
+  server.on('checkExpectation', (_request, response) => {
+    response.writeHead(417, { Connection: 'close', 'Content-Length': '0' });
+    response.end();
+  });
+  await open(server, options.address);
+  return {
+    address: boundAddress(server, options.address),
+    drain: async (timeoutMs) => {
+      isDraining = true;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const cut = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, timeoutMs);
+      await closed;
+      clearTimeout(cut);
+    },
+  };
+}
+
+async function open(server: Server, address: ListenAddress): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  if (address.kind === 'unix') {
+    // A socket file that a killed process left behind would refuse the address.
+    rmSync(address.path, { force: true });
+    server.listen({ path: address.path, backlog: 1_024 }, resolve);
+  } else {
+    server.listen({ host: address.host, port: address.port, backlog: 1_024 }, resolve);
+  }
+  await promise;
+  server.off('error', reject);
+  if (address.kind === 'unix') chmodSync(address.path, 0o660);
+}
+
+function boundAddress(server: Server, wanted: ListenAddress): ListenAddress {
+  if (wanted.kind === 'unix') return wanted;
+  const { port } = server.address() as AddressInfo;
+  return { kind: 'tcp', host: wanted.host, port };
+}
+
+/** Answers what the parser refused, unless an answer is already on its way; then the connection just ends. */
+function refuse(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  answer: ServerResponse | undefined,
+): number | undefined {
+  const isAnswering = answer !== undefined && answer.headersSent && !answer.writableFinished;
+  if (!socket.writable || isAnswering || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return undefined;
+  }
+  const status = parserStatuses.get(error.code ?? '') ?? 400;
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  socket.destroySoon();
+  return status;
+}
+
+const parserStatuses: ReadonlyMap<string, number> = new Map([
+  ['HPE_HEADER_OVERFLOW', 431],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', 413],
+  ['ERR_HTTP_REQUEST_TIMEOUT', 408],
+]);
