@@ -1,6 +1,6 @@
 /** Options of a directory. Defaults that depend on `kind` are in kinds.ts and filled in after parsing. */
 import { z } from 'zod';
-import { duration, secret } from '../lib/option-types.ts';
+import { duration, existingFile, secret } from '../lib/option-types.ts';
 
 const attributeName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]*$/, 'expected an attribute name');
 const filter = z.string().startsWith('(', 'expected an LDAP filter in parentheses');
@@ -22,8 +22,7 @@ export const directoryOptions = z.strictObject({
     .describe('passwords in clear text off loopback: for closed test networks only'),
   tls: z
     .strictObject({
-      caFile: z
-        .string()
+      caFile: existingFile
         .optional()
         .describe('PEM file with the certificate authorities to trust; omitted: those of the system'),
       serverName: z

@@ -1,9 +1,17 @@
-/** Option value types shared by the configuration fragments: durations, sizes and secrets as operators write them. */
+/**
+ * Option value types shared by the configuration fragments: durations, sizes, networks, secrets and file paths as
+ * operators write them. Reading the files a secret or path names is the loader's work, not this file's.
+ */
 import { z } from 'zod';
+import { networkFault } from './address-set.ts';
 import { Secret } from './secret.ts';
 
 const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 const unitBytes = { B: 1, KiB: 1_024, MiB: 1_048_576, GiB: 1_073_741_824 } as const;
+
+/** Labels of letters, digits and inner hyphens: no empty label, so `auth..cluster` is a mistake and not a name. */
+export const hostNameSource: string =
+  '[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*';
 
 export interface DurationRange {
   readonly minMs?: number;
@@ -13,38 +21,65 @@ export interface DurationRange {
 /** A duration such as `250ms`, `15s`, `5m`, `12h` (or `0`), read as milliseconds. */
 export function duration(range: DurationRange = {}): z.ZodType<number, string | number> {
   const { minMs = 0, maxMs = 30 * 24 * unitMs.h } = range;
+  const expected = 'expected a duration such as 250ms, 15s, 5m or 12h';
   return z
-    .union([
-      z.literal(0),
-      z.string().regex(/^(\d{1,9})(ms|s|m|h)$/, 'expected a duration such as 250ms, 15s, 5m or 12h'),
-    ])
+    .union([z.literal(0), z.string().regex(/^(\d{1,9})(ms|s|m|h)$/, expected)], expected)
     .transform((text) => {
       if (typeof text === 'number') return text;
       const at = text.search(/[a-z]/);
       return Number(text.slice(0, at)) * unitMs[text.slice(at) as keyof typeof unitMs];
     })
-    .refine((ms) => ms >= minMs && ms <= maxMs, `expected a duration between ${minMs} ms and ${maxMs} ms`);
+    .refine(
+      (ms) => ms >= minMs && ms <= maxMs,
+      `expected a duration from ${largestUnit(minMs, unitMs)} to ${largestUnit(maxMs, unitMs)}`,
+    );
 }
 
 /** A size such as `64KiB`, read as bytes. */
 export function size(range: { minBytes?: number; maxBytes?: number } = {}): z.ZodType<number, string> {
   const { minBytes = 1, maxBytes = 16 * unitBytes.GiB } = range;
+  const expected = 'expected a size such as 64KiB or 10MiB';
   return z
-    .string()
-    .regex(/^(\d{1,9})(B|KiB|MiB|GiB)$/, 'expected a size such as 64KiB or 10MiB')
+    .string(expected)
+    .regex(/^(\d{1,9})(B|KiB|MiB|GiB)$/, expected)
     .transform((text) => {
       const at = text.search(/[A-Z]/i);
       return Number(text.slice(0, at)) * unitBytes[text.slice(at) as keyof typeof unitBytes];
     })
-    .refine((bytes) => bytes >= minBytes && bytes <= maxBytes, `expected ${minBytes} to ${maxBytes} bytes`);
+    .refine(
+      (bytes) => bytes >= minBytes && bytes <= maxBytes,
+      `expected a size from ${largestUnit(minBytes, unitBytes)} to ${largestUnit(maxBytes, unitBytes)}`,
+    );
 }
 
+function largestUnit(amount: number, units: Readonly<Record<string, number>>): string {
+  let best = String(amount);
+  for (const [unit, factor] of Object.entries(units)) {
+    if (amount % factor === 0 && amount >= factor) best = `${amount / factor}${unit}`;
+  }
+  return best;
+}
+
+/** An address or network in CIDR notation, kept as text. */
+export const network: z.ZodType<string, string> = z
+  .string()
+  .superRefine((text, context) => {
+    const fault = networkFault(text);
+    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+  })
+  .meta({ examples: ['10.0.0.0/8', '2001:db8::/32'] });
+
+/** The key under which a schema says how the loader treats its value: `secret`, `existingFile` or `path`. */
+export const loaderMark = 'x-vratar-loader';
+
+export type SecretReference = string | { readonly file: string } | { readonly env: string };
+
 /** Where a secret comes from. The loader replaces the reference by a `Secret` before the schema sees it. */
-export const secret: z.ZodType<Secret, string | { file: string } | { env: string }> = z
+export const secret: z.ZodType<Secret, SecretReference> = z
   .union([
+    z.string().min(1).describe('the secret itself: better in a file or an environment variable'),
     z.strictObject({ file: z.string().min(1).describe('path of a file that holds the secret, one line') }),
     z.strictObject({ env: z.string().min(1).describe('name of an environment variable') }),
-    z.string().min(1),
     z.instanceof(Secret),
   ])
   .transform((value, context) => {
@@ -52,4 +87,17 @@ export const secret: z.ZodType<Secret, string | { file: string } | { env: string
     if (typeof value === 'string') return new Secret(value);
     context.addIssue({ code: 'custom', message: 'the secret reference was not resolved' });
     return z.NEVER;
-  }) as z.ZodType<Secret, string | { file: string } | { env: string }>;
+  })
+  .meta({ [loaderMark]: 'secret' }) as z.ZodType<Secret, SecretReference>;
+
+/** A file that must be there and readable. Relative paths are relative to the configuration file. */
+export const existingFile: z.ZodType<string, string> = z
+  .string()
+  .min(1)
+  .meta({ [loaderMark]: 'existingFile' });
+
+/** A path that need not exist yet. Relative paths are relative to the configuration file. */
+export const path: z.ZodType<string, string> = z
+  .string()
+  .min(1)
+  .meta({ [loaderMark]: 'path' });
