@@ -1,0 +1,64 @@
+/** What every language must say. Counts and durations are functions, because each language inflects them its own way. */
+
+/** Statuses that have a page; each has a title and one sentence about what to do. */
+export const errorStatuses = [
+  400, 401, 403, 404, 405, 413, 414, 415, 421, 429, 431, 500, 501, 502, 503, 504, 505,
+] as const;
+export type ErrorStatus = (typeof errorStatuses)[number];
+
+export interface ErrorText {
+  readonly title: string;
+  readonly advice: string;
+}
+
+export interface Messages {
+  /** The language's own name, for the switch. */
+  readonly languageName: string;
+  readonly languageSwitch: string;
+  readonly signIn: {
+    readonly title: string;
+    readonly destination: string;
+    readonly username: string;
+    readonly password: string;
+    readonly provider: string;
+    readonly submit: string;
+    readonly or: string;
+    readonly continueWith: (provider: string) => string;
+    readonly noProvider: string;
+    /** Prefix of the title after a failed attempt: a screen reader says the title first. */
+    readonly failedTitle: string;
+    /** The same sentence for an unknown account, a wrong password and a locked account. */
+    readonly rejected: string;
+    readonly throttled: (retryAfterSeconds: number) => string;
+    readonly unavailable: string;
+  };
+  readonly portal: {
+    readonly title: string;
+    readonly account: string;
+    readonly groups: (count: number) => string;
+    readonly roles: string;
+    readonly signedInThrough: (provider: string) => string;
+    readonly noApplications: string;
+    readonly noApplicationsAdvice: string;
+    readonly accessLevels: { readonly auditor: string; readonly administrator: string };
+  };
+  readonly signOut: {
+    readonly title: string;
+    readonly question: string;
+    readonly submit: string;
+    readonly stay: string;
+    readonly pendingTitle: string;
+    readonly pendingText: string;
+    readonly pendingAdvice: string;
+    readonly signInAgain: string;
+  };
+  readonly error: {
+    readonly requestId: string;
+    readonly requestIdHint: string;
+    readonly toPortal: string;
+    readonly signedInAs: string;
+    readonly otherAccount: string;
+    readonly formExpired: ErrorText;
+    readonly byStatus: Readonly<Record<ErrorStatus, ErrorText>>;
+  };
+}

@@ -1,0 +1,110 @@
+/** English. */
+import type { Messages } from './dictionary.ts';
+import { createDelay, createPlural } from './inflection.ts';
+
+const delay = createDelay('en');
+
+export const en = {
+  languageName: 'English',
+  languageSwitch: 'Language',
+  signIn: {
+    title: 'Sign in',
+    destination: 'to continue to',
+    username: 'Username',
+    password: 'Password',
+    provider: 'Account type',
+    submit: 'Sign in',
+    or: 'or',
+    continueWith: (provider) => `Continue with ${provider}`,
+    noProvider: 'No way to sign in is set up here. Please ask your administrator.',
+    failedTitle: 'Not signed in',
+    rejected: 'The username or password is incorrect.',
+    throttled: (seconds) => `Too many attempts. Please try again ${delay(seconds)}.`,
+    unavailable:
+      'Your account cannot be checked right now, so nothing was decided. Please try again in a minute.',
+  },
+  portal: {
+    title: 'Your applications',
+    account: 'Your account',
+    groups: createPlural('en', { one: '# group', other: '# groups' }),
+    roles: 'Roles',
+    signedInThrough: (provider) => `Signed in through ${provider}`,
+    noApplications: 'No applications yet',
+    noApplicationsAdvice: 'Nothing is open to your account so far. Ask your administrator for access.',
+    accessLevels: { auditor: 'Auditor', administrator: 'Administrator' },
+  },
+  signOut: {
+    title: 'Sign out',
+    question: 'You will need your password again to open your applications.',
+    submit: 'Sign out',
+    stay: 'Stay signed in',
+    pendingTitle: 'Signed out on this device',
+    pendingText: 'The sign-out could not be recorded everywhere yet. We keep trying until it is.',
+    pendingAdvice: 'On a shared computer, also close all browser windows.',
+    signInAgain: 'Sign in again',
+  },
+  error: {
+    requestId: 'Request ID',
+    requestIdHint: 'Tell it to your administrator if you ask for help.',
+    toPortal: 'Go to your applications',
+    signedInAs: 'You are signed in as',
+    otherAccount: 'Use another account',
+    formExpired: {
+      title: 'This form has expired',
+      advice:
+        'It was open for too long, or it was not sent from here. Open the page again and repeat the last step.',
+    },
+    byStatus: {
+      400: { title: 'This request is malformed', advice: 'Check the address for mistakes and try again.' },
+      401: { title: 'Please sign in', advice: 'This page is only for people who are signed in.' },
+      403: {
+        title: 'You have no access here',
+        advice: 'Your account may not open this page. If you need it, ask your administrator for access.',
+      },
+      404: {
+        title: 'Page not found',
+        advice: 'There is nothing at this address. Check it for mistakes or start from your applications.',
+      },
+      405: {
+        title: 'This action is not possible here',
+        advice: 'The application does not take this kind of request. Go back and try another way.',
+      },
+      413: {
+        title: 'That was too much at once',
+        advice: 'What you sent is over the limit. Send less and try again.',
+      },
+      414: {
+        title: 'The address is too long',
+        advice: 'Shorten the address or start from your applications.',
+      },
+      415: { title: 'Unsupported format', advice: 'Send the data in the format that the page asks for.' },
+      421: {
+        title: 'Unknown site',
+        advice: 'No application answers under this name. Check the address for mistakes.',
+      },
+      429: { title: 'Too many requests', advice: 'Wait a moment, then try again.' },
+      431: {
+        title: 'Your browser sent too much',
+        advice: 'Delete the cookies of this site in your browser, then try again.',
+      },
+      500: { title: 'Something went wrong here', advice: 'It is not your fault. Try again in a moment.' },
+      501: {
+        title: 'This is not supported',
+        advice: 'The request uses a feature that is not available here. Try another browser or program.',
+      },
+      502: {
+        title: 'The application gives no proper answer',
+        advice: 'It may be restarting. Try again in a minute.',
+      },
+      503: {
+        title: 'Not available right now',
+        advice: 'A service that is needed for the answer cannot be reached. Try again in a minute.',
+      },
+      504: {
+        title: 'The application takes too long',
+        advice: 'It did not answer in time. Try again in a minute.',
+      },
+      505: { title: 'HTTP version not supported', advice: 'Use a current browser or program.' },
+    },
+  },
+} satisfies Messages;

@@ -1,0 +1,112 @@
+/** Croatian. */
+import type { Messages } from './dictionary.ts';
+import { createDelay, createPlural } from './inflection.ts';
+
+const delay = createDelay('hr');
+
+export const hr = {
+  languageName: 'Hrvatski',
+  languageSwitch: 'Jezik',
+  signIn: {
+    title: 'Prijava',
+    destination: 'za nastavak na',
+    username: 'Korisničko ime',
+    password: 'Lozinka',
+    provider: 'Vrsta računa',
+    submit: 'Prijavi se',
+    or: 'ili',
+    continueWith: (provider) => `Nastavi putem: ${provider}`,
+    noProvider: 'Ovdje nije postavljen nijedan način prijave. Obratite se administratoru.',
+    failedTitle: 'Prijava nije uspjela',
+    rejected: 'Korisničko ime ili lozinka nisu ispravni.',
+    throttled: (seconds) => `Previše pokušaja. Pokušajte ponovno ${delay(seconds)}.`,
+    unavailable:
+      'Vaš račun trenutačno nije moguće provjeriti, pa ništa nije odlučeno. Pokušajte ponovno za minutu.',
+  },
+  portal: {
+    title: 'Vaše aplikacije',
+    account: 'Vaš račun',
+    groups: createPlural('hr', { one: '# grupa', few: '# grupe', other: '# grupa' }),
+    roles: 'Uloge',
+    signedInThrough: (provider) => `Prijavljeni ste putem: ${provider}`,
+    noApplications: 'Još nema aplikacija',
+    noApplicationsAdvice: 'Vašem računu zasad ništa nije dostupno. Zatražite pristup od administratora.',
+    accessLevels: { auditor: 'Revizor', administrator: 'Administrator' },
+  },
+  signOut: {
+    title: 'Odjava',
+    question: 'Za ponovno otvaranje aplikacija trebat će vam lozinka.',
+    submit: 'Odjavi se',
+    stay: 'Ostani prijavljen',
+    pendingTitle: 'Odjavljeni ste na ovom uređaju',
+    pendingText: 'Odjavu još nije bilo moguće zabilježiti na svim poslužiteljima. Pokušavamo dok ne uspije.',
+    pendingAdvice: 'Na zajedničkom računalu zatvorite i sve prozore preglednika.',
+    signInAgain: 'Prijavi se ponovno',
+  },
+  error: {
+    requestId: 'Oznaka zahtjeva',
+    requestIdHint: 'Navedite je administratoru ako tražite pomoć.',
+    toPortal: 'Na vaše aplikacije',
+    signedInAs: 'Prijavljeni ste kao',
+    otherAccount: 'Upotrijebi drugi račun',
+    formExpired: {
+      title: 'Obrazac je istekao',
+      advice:
+        'Bio je predugo otvoren ili nije poslan odavde. Ponovno otvorite stranicu i ponovite posljednji korak.',
+    },
+    byStatus: {
+      400: {
+        title: 'Neispravan zahtjev',
+        advice: 'Provjerite ima li u adresi pogrešaka i pokušajte ponovno.',
+      },
+      401: { title: 'Potrebna je prijava', advice: 'Ova je stranica samo za prijavljene osobe.' },
+      403: {
+        title: 'Nemate pristup',
+        advice:
+          'Vaš račun ne smije otvoriti ovu stranicu. Ako vam je potrebna, zatražite pristup od administratora.',
+      },
+      404: {
+        title: 'Stranica nije pronađena',
+        advice:
+          'Na ovoj adresi nema ničega. Provjerite ima li u njoj pogrešaka ili krenite od svojih aplikacija.',
+      },
+      405: {
+        title: 'Ova radnja ovdje nije moguća',
+        advice: 'Aplikacija ne prima takve zahtjeve. Vratite se i pokušajte na drugi način.',
+      },
+      413: {
+        title: 'Previše podataka odjednom',
+        advice: 'Poslano prelazi dopuštenu veličinu. Pošaljite manje i pokušajte ponovno.',
+      },
+      414: { title: 'Adresa je preduga', advice: 'Skratite adresu ili krenite od svojih aplikacija.' },
+      415: { title: 'Format nije podržan', advice: 'Pošaljite podatke u formatu koji stranica traži.' },
+      421: {
+        title: 'Nepoznato odredište',
+        advice: 'Pod ovim imenom nema nijedne aplikacije. Provjerite ima li u adresi pogrešaka.',
+      },
+      429: { title: 'Previše zahtjeva', advice: 'Pričekajte trenutak pa pokušajte ponovno.' },
+      431: {
+        title: 'Preglednik je poslao previše podataka',
+        advice: 'U pregledniku izbrišite kolačiće ove stranice pa pokušajte ponovno.',
+      },
+      500: { title: 'Nešto je pošlo po zlu', advice: 'Niste vi krivi. Pokušajte ponovno malo kasnije.' },
+      501: {
+        title: 'Ovo nije podržano',
+        advice: 'Zahtjev koristi mogućnost koje ovdje nema. Pokušajte drugim preglednikom ili programom.',
+      },
+      502: {
+        title: 'Aplikacija ne odgovara ispravno',
+        advice: 'Možda se upravo ponovno pokreće. Pokušajte ponovno za minutu.',
+      },
+      503: {
+        title: 'Trenutačno nedostupno',
+        advice: 'Usluga bez koje nema odgovora nije dostupna. Pokušajte ponovno za minutu.',
+      },
+      504: {
+        title: 'Aplikacija predugo odgovara',
+        advice: 'Odgovor nije stigao na vrijeme. Pokušajte ponovno za minutu.',
+      },
+      505: { title: 'Verzija HTTP-a nije podržana', advice: 'Upotrijebite noviji preglednik ili program.' },
+    },
+  },
+} satisfies Messages;
