@@ -76,12 +76,15 @@ export type SecretReference = string | { readonly file: string } | { readonly en
 
 /** Where a secret comes from. The loader replaces the reference by a `Secret` before the schema sees it. */
 export const secret: z.ZodType<Secret, SecretReference> = z
-  .union([
-    z.string().min(1).describe('the secret itself: better in a file or an environment variable'),
-    z.strictObject({ file: z.string().min(1).describe('path of a file that holds the secret, one line') }),
-    z.strictObject({ env: z.string().min(1).describe('name of an environment variable') }),
-    z.instanceof(Secret),
-  ])
+  .union(
+    [
+      z.string().min(1).describe('the secret itself: better in a file or an environment variable'),
+      z.strictObject({ file: z.string().min(1).describe('path of a file that holds the secret, one line') }),
+      z.strictObject({ env: z.string().min(1).describe('name of an environment variable') }),
+      z.instanceof(Secret),
+    ],
+    'expected { file: … }, { env: NAME } or a text',
+  )
   .transform((value, context) => {
     if (value instanceof Secret) return value;
     if (typeof value === 'string') return new Secret(value);

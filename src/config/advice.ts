@@ -1,0 +1,62 @@
+/** Doubts about a configuration that works: what an operator probably did not mean. Never stops the gateway. */
+import { isCovered, isLoopback } from './checks/listeners.ts';
+import type { Finding } from './problem.ts';
+import type { Readable } from './readable.ts';
+import { adviceOnRules } from './rule-advice.ts';
+
+export function adviceFor(config: Readable): readonly Finding[] {
+  return [...adviceOnCookie(config), ...adviceOnAccounts(config), ...adviceOnRules(config)];
+}
+
+function adviceOnCookie({ server, session, applications }: Readable): readonly Finding[] {
+  if (server === undefined) return [];
+  const findings: Finding[] = [];
+  const publicUrl = new URL(server.publicUrl);
+  if (publicUrl.protocol === 'http:' && !isLoopback(publicUrl.hostname)) {
+    const message = 'http: passwords and the session cookie travel in clear text, the cookie is not Secure';
+    findings.push({ path: ['server', 'publicUrl'], message });
+  }
+  if (session === undefined) return findings;
+  const { domain } = session.cookie;
+  applications.forEach((application, index) => {
+    application?.hosts.forEach((host, position) => {
+      // Nothing can cover these, and nobody signs in twice on a machine of their own.
+      if (isLoopback(host)) return;
+      const isShared = domain === undefined ? host === publicUrl.hostname : isCovered(host, domain);
+      if (isShared) return;
+      const message = `${host} is not covered by session.cookie.domain: people sign in once more on this host`;
+      findings.push({ path: ['applications', index, 'hosts', position], message });
+    });
+  });
+  return findings;
+}
+
+/** Two people with one account name are one person to an application that sees only the name. */
+function adviceOnAccounts({ providers, applications }: Readable): readonly Finding[] {
+  const first = new Map<string, string>();
+  const shared = new Set<string>();
+  const findings: Finding[] = [];
+  if (providers.length === 0) {
+    findings.push({ path: ['providers'], message: 'no provider is configured: nobody can sign in' });
+  }
+  for (const provider of providers) {
+    if (provider?.type !== 'local') continue;
+    for (const { username } of provider.users) {
+      const folded = username.normalize('NFC').toLowerCase();
+      const before = first.get(folded);
+      if (before !== undefined && before !== provider.name) shared.add(username);
+      first.set(folded, provider.name);
+    }
+  }
+  if (shared.size === 0) return findings;
+  applications.forEach((application, index) => {
+    const templates = Object.values(application?.headers.set ?? {});
+    if (application === undefined || templates.some((text) => /\$\{(provider|subject)\}/.test(text))) return;
+    const names = [...shared].slice(0, 3).join(', ');
+    const message =
+      `sends no \${provider} or \${subject}, and several providers hold the account ${names}: ` +
+      'the application cannot tell them apart';
+    findings.push({ path: ['applications', index, 'name'], message });
+  });
+  return findings;
+}

@@ -1,0 +1,52 @@
+/** Addresses, the public URL and the cookie have to fit together. */
+import { isIP } from 'node:net';
+import type { ListenAddress } from '../../http/options.ts';
+import type { Finding } from '../problem.ts';
+import type { Readable } from '../readable.ts';
+
+export function checkListeners({ server, management, session }: Readable): readonly Finding[] {
+  const findings: Finding[] = [];
+  if (server !== undefined && management !== undefined && collide(server.listen, management.listen)) {
+    findings.push({ path: ['management', 'listen'], message: 'is the address of server.listen' });
+  }
+  if (session === undefined) return findings;
+  const { domain, sameSite } = session.cookie;
+  if (domain !== undefined && isIP(domain) !== 0) {
+    findings.push({ path: ['session', 'cookie', 'domain'], message: 'must be a domain, not an address' });
+  } else if (server !== undefined && domain !== undefined) {
+    const host = new URL(server.publicUrl).hostname;
+    if (!isCovered(host, domain)) {
+      const message = `does not cover ${host}, the host of server.publicUrl`;
+      findings.push({ path: ['session', 'cookie', 'domain'], message });
+    }
+  }
+  // Browsers drop SameSite=None cookies that are not Secure (RFC 6265bis section 5.7).
+  if (server !== undefined && sameSite === 'none' && server.publicUrl.startsWith('http:')) {
+    const message = 'none needs server.publicUrl with https';
+    findings.push({ path: ['session', 'cookie', 'sameSite'], message });
+  }
+  return findings;
+}
+
+/** Whether browsers send a cookie of `domain` to `host` (RFC 6265 section 5.1.3). A `*.` host is covered as a whole. */
+export function isCovered(host: string, domain: string): boolean {
+  const name = host.startsWith('*.') ? host.slice(2) : host;
+  return name === domain || name.endsWith(`.${domain}`);
+}
+
+export function isLoopback(host: string): boolean {
+  const name = host.replace(/^\[|\]$/g, '');
+  return name === 'localhost' || name === '::1' || (isIP(name) === 4 && name.startsWith('127.'));
+}
+
+function collide(a: ListenAddress, b: ListenAddress): boolean {
+  if (a.kind === 'unix' || b.kind === 'unix') {
+    return a.kind === 'unix' && b.kind === 'unix' && a.path === b.path;
+  }
+  if (a.port !== b.port || a.port === 0) return false;
+  return a.host === b.host || isAnyAddress(a.host) || isAnyAddress(b.host);
+}
+
+function isAnyAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
