@@ -2,45 +2,6 @@
 import { z } from 'zod';
 import { size } from '../lib/option-types.ts';
 
-/** The identity headers of each preset, by the fact they carry. */
-export const presetHeaders = {
-  remote: {
-    username: 'Remote-User',
-    groups: 'Remote-Groups',
-    displayName: 'Remote-Name',
-    email: 'Remote-Email',
-    roles: 'Remote-Roles',
-  },
-  authRequest: {
-    username: 'X-Auth-Request-User',
-    groups: 'X-Auth-Request-Groups',
-    email: 'X-Auth-Request-Email',
-    preferredUsername: 'X-Auth-Request-Preferred-Username',
-    roles: 'X-Auth-Request-Roles',
-  },
-  forwarded: {
-    username: 'X-Forwarded-User',
-    groups: 'X-Forwarded-Groups',
-    email: 'X-Forwarded-Email',
-    preferredUsername: 'X-Forwarded-Preferred-Username',
-    roles: 'X-Forwarded-Roles',
-  },
-} as const;
-
-/** What `${…}` in a header template may name, besides `attributes.NAME` of a configured attribute. */
-export const templateFacts = [
-  'provider',
-  'subject',
-  'username',
-  'email',
-  'displayName',
-  'givenName',
-  'familyName',
-  'groups',
-  'roles',
-  'accessLevel',
-] as const;
-
 export const headersOptions = z.strictObject({
   preset: z
     .enum(['remote', 'authRequest', 'forwarded'])
