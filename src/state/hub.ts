@@ -1,0 +1,105 @@
+/**
+ * The shared state in the primary: sessions on disk, counters in memory, answered to every attached worker.
+ * Serves no HTTP and decides about nobody.
+ */
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { AttemptCounters, AttemptLimits } from './attempt-counters.ts';
+import { AttemptLedger } from './attempt-ledger.ts';
+import { answerCalls } from './calls.ts';
+import { type Channel, openTopic } from './channel.ts';
+import { EmbeddedSessions } from './embedded-sessions.ts';
+import { type HubMethods, hubCalls, hubEvents } from './hub-methods.ts';
+import type { SessionEvent, SessionLimits, SessionStore } from './session-store.ts';
+
+export interface HubOptions extends SessionLimits {
+  /** Folder of the SQLite files, created with mode 0700; `:memory:` keeps nothing. */
+  readonly directory: string;
+  readonly attemptLimits: AttemptLimits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** For the number of sessions. */
+  readonly metrics?: Metrics;
+}
+
+export interface Hub extends Disposable {
+  /** The same state for the primary's own use. */
+  readonly sessions: SessionStore;
+  readonly counters: AttemptCounters;
+  /** Answers one worker until disposed; the channel's end does the same. */
+  attach(channel: Channel): Disposable;
+}
+
+const pruneEveryMs = 5_000;
+/** Between two chunks, so that pruning a backlog leaves the primary free for its workers. */
+const pruneAgainAfterMs = 50;
+
+/** Throws GatewayError CONFIG_INVALID naming the database that is damaged, in use or not writable. */
+export function createHub(options: HubOptions): Hub {
+  const { directory, clock, logger, metrics, idleTimeoutMs } = options;
+  const sessions = new EmbeddedSessions(directory, clock, { idleTimeoutMs });
+  const counters = new AttemptLedger(clock, options.attemptLimits);
+  const methods = toMethods(sessions, counters);
+  const attached = new Set<Disposable>();
+
+  let pruning: NodeJS.Timeout | undefined;
+  const prune = async (): Promise<void> => {
+    let hasMore = false;
+    try {
+      hasMore = await sessions.prune();
+      metrics?.sessionsActive.set(await sessions.count());
+    } catch (error) {
+      logger.error('state.prune-failed', { error });
+    }
+    if (pruning !== undefined) pruning = schedule(hasMore ? pruneAgainAfterMs : pruneEveryMs);
+  };
+  const schedule = (afterMs: number): NodeJS.Timeout => setTimeout(() => void prune(), afterMs).unref();
+  pruning = schedule(pruneAgainAfterMs);
+
+  return {
+    sessions,
+    counters,
+    attach: (channel) => {
+      const answers = answerCalls<HubMethods>(channel, hubCalls, methods, {
+        onDefect: (method, error) => logger.error('state.call-failed', { method, error }),
+      });
+      const events = openTopic<SessionEvent, never>(channel, hubEvents);
+      const unsubscribe = sessions.subscribe((event) => events.post(event));
+      const worker: Disposable = {
+        [Symbol.dispose]: () => {
+          answers[Symbol.dispose]();
+          unsubscribe();
+          attached.delete(worker);
+        },
+      };
+      channel.onClose(() => worker[Symbol.dispose]());
+      attached.add(worker);
+      return worker;
+    },
+    [Symbol.dispose]: () => {
+      clearTimeout(pruning);
+      pruning = undefined;
+      for (const worker of attached) worker[Symbol.dispose]();
+      sessions[Symbol.dispose]();
+    },
+  };
+}
+
+function toMethods(sessions: EmbeddedSessions, counters: AttemptCounters): HubMethods {
+  return {
+    load: async (key) => await sessions.load(key),
+    save: async (session) => await sessions.save(session),
+    refreshed: async (key, principal, atMs) => await sessions.refreshed(key, principal, atMs),
+    claimRefresh: async (key, refreshedAtMs) => await sessions.claimRefresh(key, refreshedAtMs),
+    touch: async (uses) => await sessions.touch(uses),
+    revoke: async (key) => await sessions.revoke(key),
+    revokePrincipal: async (provider, subject) => await sessions.revokePrincipal(provider, subject),
+    count: async () => await sessions.count(),
+    reserve: async (keys) => await counters.reserve(keys),
+    fail: async (keys) => await counters.fail(keys),
+    release: async (keys) => await counters.release(keys),
+    clear: async (keys) => await counters.clear(keys),
+    ping: async () => {},
+  };
+}
