@@ -11,8 +11,8 @@ const conditions = z
   .strictObject({
     users: z.array(z.string().min(1)).min(1).optional().describe('name or provider:name'),
     groups: z.array(z.string().min(1)).min(1).optional().describe('name, directory:name or DN'),
-    roles: z.array(z.string().min(1)).min(1).optional(),
-    providers: z.array(z.string().min(1)).min(1).optional(),
+    roles: z.array(z.string().min(1)).min(1).optional().describe('roles granted under roles'),
+    providers: z.array(z.string().min(1)).min(1).optional().describe('who vouched for the person'),
     accessLevel: z
       .enum(accessLevels)
       .optional()
@@ -53,8 +53,8 @@ export const ruleOptions = z.strictObject({
     .min(1)
     .optional()
     .describe('globs on the normalised path: * one segment, ** any depth'),
-  methods: z.array(method).min(1).optional(),
-  networks: z.array(network).min(1).optional(),
+  methods: z.array(method).min(1).optional().describe('GET includes HEAD; omitted: every method'),
+  networks: z.array(network).min(1).optional().describe('addresses of clients; omitted: from everywhere'),
   access: accessOption,
 });
 export type RuleOptions = z.output<typeof ruleOptions>;
@@ -82,9 +82,12 @@ const upstreamUrl = z
   );
 
 export const applicationOptions = z.strictObject({
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected 1 to 32 lower-case letters, digits or "-"'),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected 1 to 32 lower-case letters, digits or "-"')
+    .describe('what logs and metrics call it'),
   title: z.string().min(1).max(80).optional().describe('shown on the portal; omitted: the name'),
-  hosts: z.array(hostPattern).min(1),
+  hosts: z.array(hostPattern).min(1).describe('host names without port, exact or *.example.com'),
   pathPrefix: z
     .string()
     .regex(/^\/([A-Za-z0-9_.~-]+\/?)*$/, 'expected a path such as / or /wiki')
@@ -96,10 +99,14 @@ export const applicationOptions = z.strictObject({
   methods: z
     .array(method)
     .min(1)
-    .default([...methods]),
-  stripPrefix: z.boolean().default(false),
-  encodedSlash: z.enum(['refuse', 'allow']).default('refuse'),
-  caseInsensitivePaths: z.boolean().default(false),
+    .default([...methods])
+    .describe('others are refused'),
+  stripPrefix: z.boolean().default(false).describe('the upstream does not see pathPrefix'),
+  encodedSlash: z.enum(['refuse', 'allow']).default('refuse').describe('what happens to %2F in paths'),
+  caseInsensitivePaths: z
+    .boolean()
+    .default(false)
+    .describe('rules compare paths without case, for upstreams that do'),
   forwardAuthorization: z
     .boolean()
     .default(false)
@@ -107,12 +114,13 @@ export const applicationOptions = z.strictObject({
   credentials: z
     .array(z.enum(['session']))
     .min(1)
-    .default(['session']),
+    .default(['session'])
+    .describe('what may prove who the client is'),
   decisionCache: z
     .literal('off')
     .default('off')
     .describe('whether the front proxy may keep decisions; this version always answers no-store'),
-  headers: headersOptions.prefault({}),
+  headers: headersOptions.prefault({}).describe('identity headers the application receives'),
   rules: z.array(ruleOptions).default([]).describe('the first rule that matches decides; none: denied'),
 });
 export type ApplicationOptions = z.output<typeof applicationOptions>;
@@ -124,16 +132,18 @@ export const roleOptions = z.strictObject({
       group: z.string().min(1).optional().describe('name, directory:name or DN'),
       user: z.string().min(1).optional().describe('name or provider:name'),
     })
-    .refine((when) => Object.keys(when).length > 0, 'names no condition'),
+    .refine((when) => Object.keys(when).length > 0, 'names no condition')
+    .describe('all that is written must hold'),
   grant: z
     .strictObject({
-      roles: z.array(z.string().min(1)).default([]),
-      groups: z.array(z.string().min(1)).default([]),
-      accessLevel: z.enum(accessLevels).optional(),
+      roles: z.array(z.string().min(1)).default([]).describe('roles for rules and headers'),
+      groups: z.array(z.string().min(1)).default([]).describe('further groups, names or DNs'),
+      accessLevel: z.enum(accessLevels).optional().describe('the highest granted level counts'),
     })
     .refine(
       (grant) => grant.roles.length + grant.groups.length > 0 || grant.accessLevel !== undefined,
       'grants nothing',
-    ),
+    )
+    .describe('what they get in addition'),
 });
 export type RoleOptions = z.output<typeof roleOptions>;

@@ -81,7 +81,7 @@ export function readConfig(text: string, context: ReferenceContext): ReadConfig 
   const unsupported = unsupportedFindings(value);
   const marked = findMarkedPlaces(configSchema);
   const references = resolveReferences(value, marked, context);
-  const parsed = configSchema.safeParse(value, { error: describeIssue });
+  const parsed = configSchema.safeParse(value, { error: describeIssue, reportInput: true });
   const readable = parsed.success ? asReadable(parsed.data) : readableParts(value);
   const isExplained = (path: ConfigPath): boolean =>
     unsupported.some((finding) => finding.path.every((step, index) => step === path[index]));

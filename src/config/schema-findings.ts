@@ -7,8 +7,9 @@ import { suggest } from './suggestion.ts';
 type Issue = z.core.$ZodIssue;
 
 export function schemaFindings(issues: readonly Issue[], schema: Schema): readonly Finding[] {
-  return issues
-    .flatMap((issue) => flatten(issue, []))
+  const placed = issues.flatMap((issue) => flatten(issue, []));
+  return placed
+    .filter((one) => one.issue.code !== 'custom' || !placed.some((other) => explains(other, one)))
     .flatMap(({ issue, path }): readonly Finding[] => {
       if (issue.code !== 'unrecognized_keys') {
         return [{ path, message: issue.message, atKey: issue.code === 'invalid_key' }];
@@ -20,6 +21,11 @@ export function schemaFindings(issues: readonly Issue[], schema: Schema): readon
         atKey: true,
       }));
     });
+}
+
+/** A check over a mapping says nothing useful while one of its values is misspelt or of the wrong kind. */
+function explains(other: PlacedIssue, check: PlacedIssue): boolean {
+  return other.issue.code !== 'custom' && check.path.every((step, index) => step === other.path[index]);
 }
 
 interface PlacedIssue {
@@ -37,12 +43,22 @@ function flatten(issue: Issue, above: ConfigPath): readonly PlacedIssue[] {
   if (issue.code !== 'invalid_union') return [{ issue, path }];
   const meant = issue.errors.filter((branch) => branch.length > 0 && !branch.some(isOfAnotherType));
   const [branch] = meant;
+  if (meant.length === 0) {
+    const hint = issue.errors
+      .flat()
+      .map((inner) => (isMisspelling(inner) ? meantValue(inner.input, inner.values) : ''));
+    return [{ issue: { ...issue, message: issue.message + hint.join('') }, path }];
+  }
   if (meant.length !== 1 || branch === undefined) return [{ issue, path }];
   return branch.flatMap((inner) => flatten(inner, path));
 }
 
 function isOfAnotherType(issue: Issue): boolean {
   return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
+}
+
+function isMisspelling(issue: Issue): issue is z.core.$ZodIssueInvalidValue {
+  return issue.path.length === 0 && issue.code === 'invalid_value';
 }
 
 function unknownKeyMessage(key: string, known: readonly string[]): string {
@@ -119,7 +135,7 @@ function quoteHint(issue: { readonly expected: string; readonly input?: unknown 
 }
 
 function meantValue(input: unknown, values: readonly unknown[]): string {
-  if (typeof input !== 'string') return '';
+  if (typeof input !== 'string' || values.length < 2) return '';
   const meant = suggest(
     input,
     values.filter((value) => typeof value === 'string'),

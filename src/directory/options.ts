@@ -1,18 +1,22 @@
 /** Options of a directory. Defaults that depend on `kind` are in kinds.ts and filled in after parsing. */
 import { z } from 'zod';
-import { duration, existingFile, secret } from '../lib/option-types.ts';
+import { duration, existingFile, hostNameSource, secret } from '../lib/option-types.ts';
 
 const attributeName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]*$/, 'expected an attribute name');
 const filter = z.string().startsWith('(', 'expected an LDAP filter in parentheses');
 const serverUrl = z
   .string()
   .regex(
-    /^ldaps?:\/\/(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?\/?$/,
+    new RegExp(`^ldaps?://(\\[[0-9a-fA-F:.]+\\]|${hostNameSource})(:\\d{1,5})?/?$`),
     'expected ldap://host[:port] or ldaps://host[:port]',
-  );
+  )
+  .refine((text) => URL.canParse(text), 'expected a URL that names a possible host and port');
 
 export const directoryOptions = z.strictObject({
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected 1 to 32 lower-case letters, digits or "-"'),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected 1 to 32 lower-case letters, digits or "-"')
+    .describe('what providers and rules call it'),
   kind: z.enum(['openLdap']).describe('sets the defaults for attributes, groups and lock rules'),
   servers: z.array(serverUrl).min(1).max(16).describe('in order of preference'),
   startTls: z.boolean().default(false).describe('upgrade ldap:// connections before anything is sent'),
@@ -30,37 +34,52 @@ export const directoryOptions = z.strictObject({
         .optional()
         .describe('name the certificates must carry; omitted: the host of the URL'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('how certificates are verified; verification is always on'),
   bind: z
-    .strictObject({ dn: z.string().min(1), password: secret })
+    .strictObject({
+      dn: z.string().min(1).describe('DN of the service account'),
+      password: secret.describe('its password'),
+    })
     .optional()
     .describe('service account for searches; omitted: anonymous'),
   timeout: duration({ minMs: 100, maxMs: 60_000 }).prefault('5s').describe('limit of one LDAP operation'),
-  users: z.strictObject({
-    baseDn: z.string().min(1),
-    filter: filter.refine((text) => text.includes('%USERNAME%'), 'must contain %USERNAME%').optional(),
-    attributes: z
-      .strictObject({
-        username: attributeName.optional(),
-        email: attributeName.optional(),
-        givenName: attributeName.optional(),
-        familyName: attributeName.optional(),
-        displayName: attributeName.optional(),
-      })
-      .catchall(attributeName)
-      .prefault({})
-      .describe('LDAP attributes by their name here; further names are available as ${attributes.NAME}'),
-  }),
+  users: z
+    .strictObject({
+      baseDn: z.string().min(1).describe('where people are searched'),
+      filter: filter
+        .refine((text) => text.includes('%USERNAME%'), 'must contain %USERNAME%')
+        .optional()
+        .describe('finds one person; %USERNAME% is the escaped account name; omitted: as kind says'),
+      attributes: z
+        .strictObject({
+          username: attributeName.optional().describe('the canonical account name'),
+          email: attributeName.optional().describe('the e-mail address'),
+          givenName: attributeName.optional().describe('the given name'),
+          familyName: attributeName.optional().describe('the family name'),
+          displayName: attributeName.optional().describe('the name shown to people'),
+        })
+        .catchall(attributeName)
+        .prefault({})
+        .describe('LDAP attributes by their name here; further names are available as ${attributes.NAME}'),
+    })
+    .describe('how people are found'),
   groups: z
     .strictObject({
-      method: z.enum(['search', 'userAttribute']).optional(),
-      baseDn: z.string().min(1).optional(),
+      method: z
+        .enum(['search', 'userAttribute'])
+        .optional()
+        .describe('search for groups, or read them from an attribute of the person; omitted: as kind says'),
+      baseDn: z.string().min(1).optional().describe('where groups are searched'),
       filter: filter
         .refine((text) => /%DN%|%USERNAME%/.test(text), 'must contain %DN% or %USERNAME%')
-        .optional(),
-      nameAttribute: attributeName.optional(),
-      nested: z.boolean().default(true),
-      userAttribute: attributeName.optional(),
+        .optional()
+        .describe('finds the groups of a person; %DN% and %USERNAME% are escaped'),
+      nameAttribute: attributeName.optional().describe('the short name of a group'),
+      nested: z.boolean().default(true).describe('groups of groups count as well'),
+      userAttribute: attributeName
+        .optional()
+        .describe('for method userAttribute: the attribute that names the groups'),
     })
     .optional()
     .describe('omitted: no groups are read'),
@@ -73,7 +92,8 @@ export const directoryOptions = z.strictObject({
         .default(8)
         .describe('verification connections per server and worker'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('connections; two for searches come on top per server and worker'),
   cache: z
     .strictObject({
       ttl: duration({ maxMs: 3_600_000 })
@@ -83,7 +103,8 @@ export const directoryOptions = z.strictObject({
         .prefault('1h')
         .describe('how long the last known answer serves while the directory is down'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('how long answers of the directory are remembered'),
 });
 
 export type DirectoryOptions = z.output<typeof directoryOptions>;

@@ -54,7 +54,7 @@ export const serverOptions = z.strictObject({
     .describe('processes that answer requests; auto: one per core'),
   drainTimeout: duration({ maxMs: 600_000 })
     .prefault('30s')
-    .describe('how long requests in flight may take after SIGTERM, at most 10m'),
+    .describe('how long requests in flight may take after SIGTERM'),
 });
 
 export const managementOptions = z.strictObject({

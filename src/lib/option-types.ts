@@ -18,10 +18,14 @@ export interface DurationRange {
   readonly maxMs?: number;
 }
 
+/** The key under which a schema says its range in words, for the description. */
+export const rangeMark = 'x-vratar-range';
+
 /** A duration such as `250ms`, `15s`, `5m`, `12h` (or `0`), read as milliseconds. */
 export function duration(range: DurationRange = {}): z.ZodType<number, string | number> {
   const { minMs = 0, maxMs = 30 * 24 * unitMs.h } = range;
   const expected = 'expected a duration such as 250ms, 15s, 5m or 12h';
+  const allowed = `from ${largestUnit(minMs, unitMs)} to ${largestUnit(maxMs, unitMs)}`;
   return z
     .union([z.literal(0), z.string().regex(/^(\d{1,9})(ms|s|m|h)$/, expected)], expected)
     .transform((text) => {
@@ -29,16 +33,15 @@ export function duration(range: DurationRange = {}): z.ZodType<number, string | 
       const at = text.search(/[a-z]/);
       return Number(text.slice(0, at)) * unitMs[text.slice(at) as keyof typeof unitMs];
     })
-    .refine(
-      (ms) => ms >= minMs && ms <= maxMs,
-      `expected a duration from ${largestUnit(minMs, unitMs)} to ${largestUnit(maxMs, unitMs)}`,
-    );
+    .refine((ms) => ms >= minMs && ms <= maxMs, `expected a duration ${allowed}`)
+    .meta({ [rangeMark]: allowed });
 }
 
 /** A size such as `64KiB`, read as bytes. */
 export function size(range: { minBytes?: number; maxBytes?: number } = {}): z.ZodType<number, string> {
   const { minBytes = 1, maxBytes = 16 * unitBytes.GiB } = range;
   const expected = 'expected a size such as 64KiB or 10MiB';
+  const allowed = `from ${largestUnit(minBytes, unitBytes)} to ${largestUnit(maxBytes, unitBytes)}`;
   return z
     .string(expected)
     .regex(/^(\d{1,9})(B|KiB|MiB|GiB)$/, expected)
@@ -46,10 +49,8 @@ export function size(range: { minBytes?: number; maxBytes?: number } = {}): z.Zo
       const at = text.search(/[A-Z]/i);
       return Number(text.slice(0, at)) * unitBytes[text.slice(at) as keyof typeof unitBytes];
     })
-    .refine(
-      (bytes) => bytes >= minBytes && bytes <= maxBytes,
-      `expected a size from ${largestUnit(minBytes, unitBytes)} to ${largestUnit(maxBytes, unitBytes)}`,
-    );
+    .refine((bytes) => bytes >= minBytes && bytes <= maxBytes, `expected a size ${allowed}`)
+    .meta({ [rangeMark]: allowed });
 }
 
 function largestUnit(amount: number, units: Readonly<Record<string, number>>): string {

@@ -14,7 +14,13 @@ const limitFields = {
 const failures = z.int().min(1).max(100_000).describe('failures within the window that lock');
 
 export const throttleOptions = z.strictObject({
-  account: z.strictObject({ failures: failures.default(5), ...limitFields }).prefault({}),
-  address: z.strictObject({ failures: failures.default(50), ...limitFields }).prefault({}),
+  account: z
+    .strictObject({ failures: failures.default(5), ...limitFields })
+    .prefault({})
+    .describe('per account name, known or not'),
+  address: z
+    .strictObject({ failures: failures.default(50), ...limitFields })
+    .prefault({})
+    .describe('per client address'),
 });
 export type ThrottleOptions = z.output<typeof throttleOptions>;

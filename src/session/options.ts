@@ -24,7 +24,8 @@ export const sessionOptions = z
           ),
         sameSite: z.enum(['lax', 'strict', 'none']).default('lax').describe('SameSite attribute'),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('the session cookie; Secure follows server.publicUrl'),
     idleTimeout: duration({ minMs: 10_000 })
       .prefault('1h')
       .describe('a session ends after this long without a request'),

@@ -4,7 +4,7 @@ import { providerName, providerTitle } from '../provider-name.ts';
 
 export const ldapProviderOptions = z.strictObject({
   name: providerName,
-  type: z.literal('ldap'),
+  type: z.literal('ldap').describe('verifies passwords in a directory'),
   title: providerTitle,
   directory: z.string().min(1).describe('name of an entry of directories'),
 });
