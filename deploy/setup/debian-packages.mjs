@@ -1,0 +1,107 @@
+/**
+ * Programs that come from Debian packages: which are missing, and how they are installed without starting a service.
+ * A program that is there counts, wherever it came from.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, unlinkSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { SetupProblem } from './setup-problem.mjs';
+
+/** Ordinary users have no sbin on their PATH, yet slapd and nginx live there. */
+const systemDirectories = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** By Debian package: the program, or the absolute path of a header, that proves it is there. */
+const proofs = {
+  slapd: 'slapd',
+  'ldap-utils': 'ldapsearch',
+  nginx: 'nginx',
+  chromium: 'chromium',
+  openssl: 'openssl',
+  wrk: 'wrk',
+  gcc: 'gcc',
+  'libldap-dev': '/usr/include/ldap.h',
+  'libc6-dev': '/usr/include/stdio.h',
+};
+
+/** Daemons that their package would also start at every boot of the machine. */
+const daemons = ['slapd', 'nginx'];
+
+/** invoke-rc.d asks this file before it starts a service; exit code 101 means "not allowed". */
+const policyFile = '/usr/sbin/policy-rc.d';
+
+/**
+ * @param {string[]} packages names of Debian packages
+ * @returns {string[]} those whose program or header is not on this machine
+ */
+export function missingPrograms(packages) {
+  return packages.filter((name) => {
+    const proof = proofs[name];
+    return proof.startsWith('/') ? !existsSync(proof) : !isOnPath(proof);
+  });
+}
+
+function isOnPath(program) {
+  const directories = (process.env.PATH || '').split(delimiter).filter(Boolean).concat(systemDirectories);
+  return directories.some((directory) => existsSync(join(directory, program)));
+}
+
+/**
+ * Installs with apt. Throws SetupProblem, with the command to run, when this account or machine cannot.
+ * @param {string[]} packages names of Debian packages
+ * @param {(line: string) => void} say
+ */
+export function installDebianPackages(packages, say) {
+  const list = packages.join(' ');
+  if (!isOnPath('apt-get')) {
+    throw new SetupProblem(
+      `missing on this machine: ${list} (Debian's names; there is no apt-get to install them).`,
+    );
+  }
+  if (process.getuid() !== 0) {
+    throw new SetupProblem(
+      `${list} must be installed first: sudo apt-get install --no-install-recommends ${list}`,
+    );
+  }
+  say(`installing Debian packages: ${list}`);
+  withoutStartingServices(() => {
+    aptGet(['update', '-qq']);
+    aptGet(['install', '-y', '-qq', '--no-install-recommends'].concat(packages));
+  });
+  for (const name of daemons.filter((daemon) => packages.includes(daemon))) {
+    spawnSync('update-rc.d', [name, 'disable'], { stdio: 'ignore' });
+  }
+  const still = missingPrograms(packages);
+  if (still.length > 0)
+    throw new SetupProblem(`apt-get installed ${list}, but these are not there: ${still.join(' ')}`);
+}
+
+/** A refusing policy file stands while `install` runs; one that was there already is left as it is. */
+function withoutStartingServices(install) {
+  const ours = !existsSync(policyFile);
+  // With a handler an interrupt ends apt-get only, and the file is still removed here.
+  const noop = () => undefined;
+  process.on('SIGINT', noop);
+  process.on('SIGTERM', noop);
+  if (ours) writeFileSync(policyFile, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    install();
+  } finally {
+    if (ours) unlinkSync(policyFile);
+    process.removeListener('SIGINT', noop);
+    process.removeListener('SIGTERM', noop);
+  }
+}
+
+function aptGet(args) {
+  // Another apt may be running (unattended upgrades): wait for its lock instead of failing.
+  const result = spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=120'].concat(args), {
+    env: Object.assign({}, process.env, { DEBIAN_FRONTEND: 'noninteractive' }),
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (result.status === 0) return;
+  process.stderr.write(`${result.stdout || ''}${result.stderr || ''}`);
+  throw new SetupProblem(
+    `"apt-get ${args.join(' ')}" failed (${result.status === null ? result.signal : result.status}).`,
+  );
+}
