@@ -46,8 +46,9 @@ ${accountPanel(text, model)}
   });
 }
 
-export function signOutForm(site: Site, csrf: string, label: string): Html {
-  return html`<form class="sign-out" method="post" action="${site.portalPath}/logout"><input type="hidden" name="csrf" value="${csrf}"><button class="button" type="submit">${label}</button></form>`;
+/** `isPrimary`: where signing out is what the page is for. */
+export function signOutForm(site: Site, csrf: string, label: string, isPrimary = false): Html {
+  return html`<form class="sign-out" method="post" action="${site.portalPath}/logout"><input type="hidden" name="csrf" value="${csrf}"><button class="button${isPrimary && ' button-primary'}" type="submit">${label}</button></form>`;
 }
 
 function tile({ title, host, url }: PortalTile): Html {
@@ -63,7 +64,7 @@ function accountPanel(text: Messages, { principal, providerTitle }: PortalModel)
   const second = email ?? (displayName === username ? undefined : username);
   return html`<aside class="account card" aria-label="${text.portal.account}">
 <div class="person"><span class="mark mark-round hue-${hueOf(username)}" aria-hidden="true">${initialOf(displayName)}</span>
-<p><strong class="person-name"><bdi>${displayName}</bdi></strong>${second !== undefined && html` <span class="person-detail"><bdi>${second}</bdi></span>`}</p></div>
+<p><strong class="person-name"><bdi>${displayName}</bdi></strong>${second !== undefined && html` <span class="person-detail"><bdi>${breakableAddress(second)}</bdi></span>`}</p></div>
 ${accessLevel !== 'user' && html`<p class="level">${text.portal.accessLevels[accessLevel]}</p>`}
 <p class="person-detail">${text.portal.signedInThrough(providerTitle)}</p>
 ${
@@ -74,17 +75,23 @@ ${groups.length > 0 && groupList(text, groups)}
 </aside>`;
 }
 
+/** A long e-mail address breaks before its `@` rather than in the middle of a word. */
+function breakableAddress(address: string): Html {
+  const at = address.lastIndexOf('@');
+  return at === -1 ? html`${address}` : html`${address.slice(0, at)}<wbr>${address.slice(at)}`;
+}
+
 function groupList(text: Messages, groups: Principal['groups']): Html {
   const listed = groups.slice(0, maxListedGroups).map(({ name }) => html`<li><bdi>${name}</bdi></li>`);
   const rest = groups.length - listed.length;
   return html`<details><summary>${text.portal.groups(groups.length)}</summary><ul class="chips">${listed}${rest > 0 && html`<li>+${rest}</li>`}</ul></details>`;
 }
 
-const hues = 6;
+const hues = 8;
 
-/** The same title has the same colour on every visit. */
+/** The same title has the same colour on every visit (FNV-1a, for an even spread over short words). */
 function hueOf(title: string): number {
-  let sum = 0;
-  for (let i = 0; i < title.length; i++) sum = (sum * 31 + title.charCodeAt(i)) % 65_521;
-  return sum % hues;
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < title.length; i++) hash = Math.imul(hash ^ title.charCodeAt(i), 0x01000193);
+  return (hash >>> 8) % hues;
 }

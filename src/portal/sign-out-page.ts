@@ -17,7 +17,7 @@ export function renderSignOut(site: Site, language: Language, model: SignOutMode
 <h1>${text.signOut.title}</h1>
 <p>${text.error.signedInAs} <strong><bdi>${model.name}</bdi></strong>. ${text.signOut.question}</p>
 <div class="actions">
-${signOutForm(site, model.csrf, text.signOut.submit)}
+${signOutForm(site, model.csrf, text.signOut.submit, true)}
 <a class="button" href="${site.portalPath}/">${text.signOut.stay}</a>
 </div>
 </section>`;

@@ -21,7 +21,7 @@ export const en = {
     rejected: 'The username or password is incorrect.',
     throttled: (seconds) => `Too many attempts. Please try again ${delay(seconds)}.`,
     unavailable:
-      'Your account cannot be checked right now, so nothing was decided. Please try again in a minute.',
+      'Sign-in is unavailable right now. This does not mean that your password is wrong. Please try again in a minute.',
   },
   portal: {
     title: 'Your applications',

@@ -9,19 +9,19 @@ export const hr = {
   languageSwitch: 'Jezik',
   signIn: {
     title: 'Prijava',
-    destination: 'za nastavak na',
+    destination: 'za pristup aplikaciji',
     username: 'Korisničko ime',
     password: 'Lozinka',
     provider: 'Vrsta računa',
-    submit: 'Prijavi se',
+    submit: 'Prijavite se',
     or: 'ili',
-    continueWith: (provider) => `Nastavi putem: ${provider}`,
+    continueWith: (provider) => `Nastavite putem: ${provider}`,
     noProvider: 'Ovdje nije postavljen nijedan način prijave. Obratite se administratoru.',
     failedTitle: 'Prijava nije uspjela',
     rejected: 'Korisničko ime ili lozinka nisu ispravni.',
     throttled: (seconds) => `Previše pokušaja. Pokušajte ponovno ${delay(seconds)}.`,
     unavailable:
-      'Vaš račun trenutačno nije moguće provjeriti, pa ništa nije odlučeno. Pokušajte ponovno za minutu.',
+      'Prijava trenutačno nije moguća. To ne znači da je lozinka pogrešna. Pokušajte ponovno za minutu.',
   },
   portal: {
     title: 'Vaše aplikacije',
@@ -36,19 +36,20 @@ export const hr = {
   signOut: {
     title: 'Odjava',
     question: 'Za ponovno otvaranje aplikacija trebat će vam lozinka.',
-    submit: 'Odjavi se',
-    stay: 'Ostani prijavljen',
+    submit: 'Odjavite se',
+    stay: 'Nastavite bez odjave',
     pendingTitle: 'Odjavljeni ste na ovom uređaju',
-    pendingText: 'Odjavu još nije bilo moguće zabilježiti na svim poslužiteljima. Pokušavamo dok ne uspije.',
+    pendingText:
+      'Odjavu još nije bilo moguće zabilježiti na svim poslužiteljima. Pokušavat ćemo dok ne uspije.',
     pendingAdvice: 'Na zajedničkom računalu zatvorite i sve prozore preglednika.',
-    signInAgain: 'Prijavi se ponovno',
+    signInAgain: 'Prijavite se ponovno',
   },
   error: {
     requestId: 'Oznaka zahtjeva',
-    requestIdHint: 'Navedite je administratoru ako tražite pomoć.',
-    toPortal: 'Na vaše aplikacije',
+    requestIdHint: 'Navedite je administratoru ako zatražite pomoć.',
+    toPortal: 'Na popis aplikacija',
     signedInAs: 'Prijavljeni ste kao',
-    otherAccount: 'Upotrijebi drugi račun',
+    otherAccount: 'Upotrijebite drugi račun',
     formExpired: {
       title: 'Obrazac je istekao',
       advice:
