@@ -45,22 +45,24 @@ export interface LoadOptions {
 /** Thrown as GatewayError CONFIG_INVALID: the message holds one `file:line:column path: message` per line. */
 export class ConfigInvalidError extends GatewayError {
   readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
 
-  constructor(file: string, problems: readonly Problem[]) {
+  constructor(file: string, problems: readonly Problem[], warnings: readonly Problem[]) {
     const lines = problems.map((problem) => formatProblem(file, problem));
     super('CONFIG_INVALID', lines.join('\n'), { fields: { problems: lines } });
     this.problems = problems;
+    this.warnings = warnings;
   }
 }
 
 export function loadConfig(path: string, { env }: LoadOptions): LoadedConfig {
   const file = resolve(path);
   const whole = (message: string): ConfigInvalidError =>
-    new ConfigInvalidError(path, [{ line: 1, column: 1, path: formatPath([]), message }]);
+    new ConfigInvalidError(path, [{ line: 1, column: 1, path: formatPath([]), message }], []);
   const read = readConfigFile(file);
   if (typeof read !== 'string') throw whole(read.fault);
   const result = readConfig(read, { folder: dirname(file), env });
-  if (result.config === undefined) throw new ConfigInvalidError(path, result.problems);
+  if (result.config === undefined) throw new ConfigInvalidError(path, result.problems, result.warnings);
   return { config: result.config, warnings: result.warnings, path: file };
 }
 

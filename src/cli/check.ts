@@ -1,0 +1,65 @@
+/** `vratar check`: says everything that is wrong with a configuration file, and what is doubtful; starts nothing. */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { ConfigInvalidError, type LoadedConfig, loadConfig } from '../config/load.ts';
+import { formatProblem } from '../config/problem.ts';
+import type { CommandIo } from './command-io.ts';
+import { summarizeConfig } from './config-summary.ts';
+import { runtimeNote } from './runtime-note.ts';
+
+/** EX_USAGE and EX_CONFIG of sysexits.h. */
+const exitUsage = 64;
+const exitInvalid = 78;
+
+/** Resolves to 0, or to 78 when the configuration (or, with `--connect`, what it points at) is not usable. */
+export async function check(argv: readonly string[], io: CommandIo): Promise<number> {
+  const options = readOptions(argv, io);
+  if (options === undefined) return exitUsage;
+  const file = options.config ?? io.env['VRATAR_CONFIG'];
+  if (file === undefined || file === '') {
+    io.stderr.write('vratar check: no configuration; give --config FILE or set VRATAR_CONFIG\n');
+    return exitInvalid;
+  }
+  const loaded = load(file, io);
+  if (loaded === undefined) return exitInvalid;
+  io.stdout.write(`${file} is valid\n${summarizeConfig(loaded.config, availableParallelism())}`);
+  return 0;
+}
+
+interface CheckOptions {
+  readonly config?: string | undefined;
+  readonly connect?: boolean | undefined;
+}
+
+function readOptions(argv: readonly string[], io: CommandIo): CheckOptions | undefined {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: { config: { type: 'string' }, connect: { type: 'boolean' } },
+    }).values;
+  } catch (error) {
+    if (!isUsageMistake(error)) throw error;
+    io.stderr.write(`vratar check: ${error.message}\n`);
+    return undefined;
+  }
+}
+
+function isUsageMistake(error: unknown): error is Error {
+  if (!(error instanceof Error) || !('code' in error)) return false;
+  return typeof error.code === 'string' && error.code.startsWith('ERR_PARSE_ARGS');
+}
+
+function load(file: string, io: CommandIo): LoadedConfig | undefined {
+  try {
+    const loaded = loadConfig(file, { env: io.env });
+    for (const warning of loaded.warnings) io.stdout.write(`warning: ${formatProblem(file, warning)}\n`);
+    const note = runtimeNote(process.versions.node);
+    if (note !== undefined) io.stdout.write(`note: ${note}\n`);
+    return loaded;
+  } catch (error) {
+    if (!(error instanceof ConfigInvalidError)) throw error;
+    io.stdout.write(`${error.message}\n`);
+    for (const warning of error.warnings) io.stdout.write(`warning: ${formatProblem(file, warning)}\n`);
+    return undefined;
+  }
+}

@@ -1,0 +1,43 @@
+/** A valid configuration in a few lines: what is served, who may sign in, and what it costs the directories. */
+import type { Config } from '../config/schema.ts';
+import type { DirectoryOptions } from '../directory/options.ts';
+
+/** Search connections per server and worker, on top of `pool.connections`. */
+const searchConnections = 2;
+
+/** `cores` is what `workers: auto` stands for on this machine. */
+export function summarizeConfig(config: Config, cores: number): string {
+  const workers = config.server.workers === 'auto' ? cores : config.server.workers;
+  const hosts = new Set(config.applications.flatMap(({ hosts }) => hosts));
+  const { applications, providers, directories } = config;
+  return [
+    `portal: ${config.server.publicUrl}${config.server.portalPath}/, ${count(workers, 'worker')}`,
+    `${count(applications.length, 'application')} on ${count(hosts.size, 'host')}`,
+    ...applications.map(
+      ({ name, hosts: served, pathPrefix, upstream, rules }) =>
+        `  ${name}: ${served.map((host) => `${host}${pathPrefix}`).join(', ')} -> ${upstream ?? 'forward-auth only'}, ${count(rules.length, 'rule')}`,
+    ),
+    `${count(providers.length, 'provider')}`,
+    ...providers.map((provider) =>
+      provider.type === 'ldap'
+        ? `  ${provider.name}: ldap, directory ${provider.directory}`
+        : `  ${provider.name}: local, ${count(provider.users.length, 'account')}`,
+    ),
+    `${count(directories.length, 'directory', 'directories')}`,
+    ...directories.map((directory) => `  ${directory.name}: ${describeConnections(directory, workers)}`),
+    '',
+  ].join('\n');
+}
+
+/** The most connections the directory's servers see together, spelled out: servers refuse what exceeds their limits. */
+function describeConnections({ servers, pool }: DirectoryOptions, workers: number): string {
+  const total = servers.length * workers * (pool.connections + searchConnections);
+  return (
+    `up to ${total} LDAP connections (${count(servers.length, 'server')} x ${count(workers, 'worker')} x ` +
+    `(${pool.connections} + ${searchConnections}))`
+  );
+}
+
+function count(amount: number, one: string, many = `${one}s`): string {
+  return `${amount} ${amount === 1 ? one : many}`;
+}
