@@ -32,44 +32,27 @@ const forwardedFamily = [
   'x-method-override',
 ];
 
-/** RFC 9110 section 7.6.1, and the fields that describe one connection only. */
-const hopByHop = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-]);
-
 export type HeaderFate = 'keep' | 'drop' | 'alias';
 
 const maxRemembered = 1_024;
 
 export class HeaderStrip {
   readonly #owned: ReadonlySet<string>;
-  readonly #exact: ReadonlySet<string>;
+  readonly #consumed: ReadonlySet<string>;
   readonly #remembered = new Map<string, HeaderFate>();
 
-  /** `identityNames`: every header the gateway itself sends to this application. */
-  constructor(identityNames: readonly string[], forwardAuthorization: boolean) {
+  /**
+   * `identityNames`: every header the gateway itself sends to this application.
+   * `consumed`: lower-case names that end at the gateway (hop-by-hop fields, `host`, `cookie`, …).
+   */
+  constructor(identityNames: readonly string[], consumed: Iterable<string>) {
     this.#owned = new Set([...forwardedFamily, ...identityNames.map(foldHeaderName)]);
-    this.#exact = new Set([
-      ...hopByHop,
-      'host',
-      'expect',
-      'cookie',
-      ...(forwardAuthorization ? [] : ['authorization']),
-    ]);
+    this.#consumed = new Set(consumed);
   }
 
   /**
-   * Hot path: `bench/proxy.ts`. `drop`: hop-by-hop, or set anew by the gateway. `alias`: another spelling of a name
-   * that only the gateway may use. Unknown names are remembered, a bounded number of them.
+   * Hot path: `bench/proxy.ts`. `drop`: ends here, or is set anew by the gateway. `alias`: another spelling of a name
+   * that only the gateway may use. Answers are remembered, a bounded number of them.
    */
   fate(name: string): HeaderFate {
     const known = this.#remembered.get(name);
@@ -82,15 +65,12 @@ export class HeaderStrip {
 
   #judge(name: string): HeaderFate {
     const lower = name.toLowerCase();
+    if (this.#consumed.has(lower)) return 'drop';
     const folded = foldHeaderName(name);
-    if (this.#exact.has(lower)) return 'drop';
     if (this.#owned.has(folded)) return folded === lower ? 'drop' : 'alias';
-    // Twins of what the gateway consumes itself: `proxy_authorization`, `transfer_encoding`, `host_` …
-    return hopByHop.has(folded) ||
-      folded === 'host' ||
-      (folded === 'content-length' && lower !== 'content-length')
-      ? 'alias'
-      : 'keep';
+    // Twins of what ends here and of framing: `transfer_encoding`, `content_length`, `host.`
+    const isTwin = folded !== lower && (this.#consumed.has(folded) || folded === 'content-length');
+    return isTwin ? 'alias' : 'keep';
   }
 }
 

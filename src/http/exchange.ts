@@ -12,7 +12,10 @@ export interface Exchange {
   readonly isPeerTrusted: boolean;
   /** Address of the client behind trusted proxies. */
   readonly clientAddress: string;
+  /** Wall clock at arrival, milliseconds since the epoch. */
   readonly startedAtMs: number;
+  /** Monotonic clock at arrival, milliseconds. */
+  readonly startedAt: number;
 }
 
 /** Flat list of names and values, as `writeHead` takes it. */

@@ -1,0 +1,135 @@
+/** `vratar serve`: the primary process. Owns state, workers and the management listener; serves no public traffic. */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { composeHub } from '../compose.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { formatProblem } from '../config/problem.ts';
+import type { Config } from '../config/schema.ts';
+import { GatewayError } from '../errors.ts';
+import { createManagementHandler } from '../gateway/management.ts';
+import { listen } from '../http/listener.ts';
+import type { ListenAddress } from '../http/options.ts';
+import { systemClock } from '../lib/clock.ts';
+import { createLogger, createStdoutSink, type Logger } from '../observability/logger.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { readinessOf } from '../processes/readiness.ts';
+import { WorkerPool } from '../processes/worker-pool.ts';
+import { generatePasswords } from '../providers/local/generated-passwords.ts';
+import { version } from '../version.ts';
+
+/** sysexits: the configuration is invalid. */
+const exitConfig = 78;
+
+export async function serve(argv: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...argv], options: { config: { type: 'string' } } });
+  const path = values.config ?? process.env['VRATAR_CONFIG'];
+  if (path === undefined) {
+    process.stderr.write(
+      'vratar serve: no configuration file; name one with --config FILE or VRATAR_CONFIG\n',
+    );
+    return exitConfig;
+  }
+  const metrics = new Metrics();
+  const sink = createStdoutSink({ onDrop: () => metrics.logLinesDropped.inc() });
+  const logger = createLogger({ level: 'info', sink });
+  try {
+    const loaded = loadConfig(path, { env: process.env });
+    return await run(loaded, metrics, logger);
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.code !== 'CONFIG_INVALID') throw error;
+    process.stderr.write(`${error.message}\n`);
+    return exitConfig;
+  } finally {
+    sink.flush();
+  }
+}
+
+async function run(
+  { config, warnings, path }: LoadedConfig,
+  metrics: Metrics,
+  logger: Logger,
+): Promise<number> {
+  const startedAt = performance.now();
+  const clock = systemClock;
+  for (const warning of warnings) logger.warn('config.warning', { warning: formatProblem(path, warning) });
+  metrics.collectProcessMetrics();
+  metrics.buildInfo.set({ version, node: process.versions.node }, 1);
+  metrics.configLastReload.set(clock.now() / 1_000);
+
+  using hub = composeHub(config, { logger, metrics, clock });
+  const generated = await generatePasswords(config.providers);
+  const pool = new WorkerPool({
+    hub,
+    settings: { generatedHashes: generated.hashes },
+    count: config.server.workers === 'auto' ? availableParallelism() : config.server.workers,
+    args: ['worker', '--config', path],
+    drainTimeoutMs: config.server.drainTimeout,
+    clock,
+    logger,
+  });
+  const stop = Promise.withResolvers<string>();
+  let isDraining = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    // A second one means now.
+    if (isDraining) process.exit(1);
+    isDraining = true;
+    stop.resolve(signal);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  process.on('SIGHUP', ignore);
+
+  const management = await listen({
+    address: config.management.listen,
+    handler: createManagementHandler({
+      metrics,
+      reports: async () => (await pool.reports()).map((report) => report.metrics),
+      readiness: async () =>
+        readinessOf({
+          isDraining,
+          isCrashing: pool.isCrashing,
+          listening: pool.listening,
+          reports: await pool.reports(),
+        }),
+    }),
+  });
+  try {
+    const address = await pool.start();
+    logger.info('ready', {
+      version,
+      node: process.versions.node,
+      address,
+      management: describeAddress(management.address),
+      workers: pool.listening,
+      startMs: Math.round(performance.now() - startedAt),
+    });
+    greet(config, generated.passwords);
+    const signal = await stop.promise;
+    logger.info('draining', { signal, drainTimeoutMs: config.server.drainTimeout });
+    await pool.drain();
+    logger.info('stopped');
+    return 0;
+  } finally {
+    await pool.drain();
+    await management.drain(0);
+  }
+}
+
+/** For whoever sits at the terminal. Passwords go here only, never to the log. */
+function greet({ server }: Config, passwords: ReadonlyMap<string, string>): void {
+  if (passwords.size === 0) return;
+  const lines = [...passwords].map(
+    ([account, password]) => `    account ${account}    one-time password ${password}\n`,
+  );
+  process.stderr.write(
+    `\n  Vratar is ready: ${server.publicUrl}${server.portalPath}/\n\n${lines.join('')}\n  Valid until this process ends.\n\n`,
+  );
+}
+
+function describeAddress(address: ListenAddress): string {
+  return address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`;
+}
+
+function ignore(): void {
+  // A terminal that closes is no reason to end; reloading does not need a signal.
+}

@@ -1,0 +1,70 @@
+/** `vratar worker`: started by `serve`, never by hand. Serves the public listener until the primary says drain. */
+import { parseArgs } from 'node:util';
+import { composeWorker } from '../compose.ts';
+import { loadConfig } from '../config/load.ts';
+import { GatewayError } from '../errors.ts';
+import { systemClock } from '../lib/clock.ts';
+import { createLogger, createStdoutSink } from '../observability/logger.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { type PrimaryCalls, primaryCalls, type WorkerCalls, workerCalls } from '../processes/messages.ts';
+import { answerCalls, Caller } from '../state/calls.ts';
+import { createProcessChannel, type ProcessEndpoint } from '../state/channel.ts';
+
+const exitConfig = 78;
+const settingsDeadlineMs = 10_000;
+
+export async function worker(argv: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...argv], options: { config: { type: 'string' } } });
+  if (process.send === undefined || values.config === undefined) {
+    process.stderr.write('vratar worker: started by "vratar serve" only\n');
+    return exitConfig;
+  }
+  // Signals of a terminal reach the whole group; the primary decides what they mean.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, leaveToPrimary);
+
+  const metrics = new Metrics();
+  metrics.collectProcessMetrics();
+  const sink = createStdoutSink({ onDrop: () => metrics.logLinesDropped.inc() });
+  const logger = createLogger({ level: 'info', sink });
+  const channel = createProcessChannel(process as ProcessEndpoint);
+  const primary = new Caller<PrimaryCalls>(channel, primaryCalls, {
+    clock: systemClock,
+    deadlineMs: settingsDeadlineMs,
+    toError: (reason) => new GatewayError('SESSION_STORE_UNAVAILABLE', `the primary process ${reason}`),
+  });
+  const { generatedHashes } = await primary.call('settings');
+  const { config } = loadConfig(values.config, { env: process.env });
+  const gateway = await composeWorker({ config, channel, generatedHashes, logger, metrics });
+
+  const drained = Promise.withResolvers<void>();
+  answerCalls<WorkerCalls>(
+    channel,
+    workerCalls,
+    {
+      report: async () => await gateway.report(),
+      drain: async () => {
+        gateway.drain().then(drained.resolve, drained.reject);
+        await Promise.resolve();
+      },
+    },
+    { onDefect: (method, error) => logger.error('worker.call-failed', { method, error }) },
+  );
+  // Without a primary there is no state: nothing could be decided any more.
+  channel.onClose(() => drained.resolve());
+  await primary.call(
+    'listening',
+    gateway.address.kind === 'unix'
+      ? gateway.address.path
+      : `${gateway.address.host}:${gateway.address.port}`,
+  );
+
+  await drained.promise;
+  await gateway[Symbol.asyncDispose]();
+  sink.flush();
+  process.disconnect();
+  return 0;
+}
+
+function leaveToPrimary(): void {
+  // The primary drains its workers one message later.
+}

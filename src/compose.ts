@@ -1,0 +1,204 @@
+/**
+ * The only composition root: configuration in, a disposable gateway out. The primary's half owns state and management,
+ * the worker's half answers people; both run in one process in tests, joined by an in-process channel.
+ */
+import { compileRoles } from './access/roles.ts';
+import type { Config } from './config/schema.ts';
+import type { Directory, DirectoryHealth } from './directory/directory.ts';
+import { createDirectory } from './directory/ldap-directory.ts';
+import { createHandler } from './gateway/handler.ts';
+import { compileSnapshot, type Snapshot } from './gateway/snapshot.ts';
+import { type Listener, listen } from './http/listener.ts';
+import type { ListenAddress } from './http/options.ts';
+import { GroupTable } from './identity/group.ts';
+import type { RefreshOutcome } from './identity/outcome.ts';
+import type { Principal } from './identity/principal.ts';
+import { type Clock, systemClock } from './lib/clock.ts';
+import type { Logger } from './observability/logger.ts';
+import type { Metrics, MetricsReport } from './observability/metrics.ts';
+import { createAssets } from './portal/assets.ts';
+import { createPages } from './portal/pages.ts';
+import { createSignInChain } from './providers/chain.ts';
+import { createProviders } from './providers/registry.ts';
+import { createThrottle } from './providers/throttle.ts';
+import { SessionCookie } from './session/cookie.ts';
+import { SessionLifecycle } from './session/lifecycle.ts';
+import type { AttemptLimits } from './state/attempt-counters.ts';
+import type { Channel } from './state/channel.ts';
+import { createHub, type Hub } from './state/hub.ts';
+import { createHubClient } from './state/hub-client.ts';
+
+export interface Surroundings {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+}
+
+/** The shared state of all workers. Throws GatewayError CONFIG_INVALID when it cannot be opened. */
+export function composeHub(config: Config, { logger, metrics, clock = systemClock }: Surroundings): Hub {
+  return createHub({
+    directory: config.state.directory,
+    attemptLimits: attemptLimits(config),
+    idleTimeoutMs: config.session.idleTimeout,
+    clock,
+    logger,
+    metrics,
+  });
+}
+
+export interface WorkerOptions extends Surroundings {
+  readonly config: Config;
+  /** To the hub. */
+  readonly channel: Channel;
+  /** Hashes of the passwords generated for local accounts without one, by `provider:username`. */
+  readonly generatedHashes: ReadonlyMap<string, string>;
+}
+
+export interface WorkerReport {
+  readonly metrics: MetricsReport;
+  readonly directories: readonly DirectoryHealth[];
+}
+
+export interface GatewayWorker extends AsyncDisposable {
+  /** Where it listens, with the real port. */
+  readonly address: ListenAddress;
+  report(): Promise<WorkerReport>;
+  /** Ends when every request in flight is answered or `server.drainTimeout` is over. */
+  drain(): Promise<void>;
+}
+
+export async function composeWorker(options: WorkerOptions): Promise<GatewayWorker> {
+  const { config, logger, metrics, clock = systemClock } = options;
+  const resources = new AsyncDisposableStack();
+  try {
+    const groups = new GroupTable();
+    const client = resources.use(createHubClient({ channel: options.channel, clock }));
+    const snapshot = resources.use(
+      compileSnapshot({
+        server: config.server,
+        cookieDomain: config.session.cookie.domain,
+        applications: config.applications,
+      }),
+    );
+    const directories = new Map<string, Directory>();
+    for (const directory of config.directories) {
+      directories.set(
+        directory.name,
+        resources.use(createDirectory(directory, { logger, metrics, clock, groupTable: groups })),
+      );
+    }
+    const providers = createProviders(config.providers, {
+      directories,
+      groupTable: groups,
+      generatedHashes: options.generatedHashes,
+    });
+    for (const provider of providers) resources.use(provider);
+    const chain = createSignInChain({
+      providers,
+      throttle: createThrottle({ counters: client.counters, metrics }),
+      clock,
+      logger,
+      metrics,
+    });
+    const grantRoles = compileRoles(config.roles, groups);
+    const sessions = resources.use(
+      new SessionLifecycle({
+        store: client.sessions,
+        groups,
+        clock,
+        logger,
+        metrics,
+        idleTimeoutMs: config.session.idleTimeout,
+        absoluteTimeoutMs: config.session.absoluteTimeout,
+        refreshIntervalMs: config.session.refreshInterval,
+        unconfirmedForMs: ({ provider }) => staleForMs(config, provider),
+        refresher: async (principal: Principal, signal: AbortSignal): Promise<RefreshOutcome> => {
+          const outcome = await chain.refresh(principal, signal);
+          return outcome.kind === 'current'
+            ? { ...outcome, principal: grantRoles(outcome.principal) }
+            : outcome;
+        },
+      }),
+    );
+    const isSecure = snapshot.publicOrigin.scheme === 'https';
+    const assets = createAssets(snapshot.portalPath);
+    const pages = createPages({
+      portalPath: snapshot.portalPath,
+      assets,
+      formTargets: formTargets(snapshot),
+      signInOrigin: snapshot.publicOrigin.url,
+    });
+    const handler = createHandler({
+      snapshot,
+      sessions,
+      sessionCookie: new SessionCookie(config.session.cookie, isSecure),
+      chain,
+      grantRoles,
+      passwordProviders: providers.map(({ name, title }) => ({ name, title })),
+      pages,
+      assets,
+      clock,
+      logger,
+      metrics,
+    });
+    const listener = await listen({
+      address: config.server.listen,
+      handler,
+      onRefused: (status) =>
+        metrics.httpRequests.inc({ listener: 'public', surface: 'proxy', code: String(status) }),
+    });
+    return gatewayWorker(listener, config, resources, {
+      report: async () => {
+        sessions.reportMetrics();
+        return {
+          metrics: await metrics.report(),
+          directories: [...directories.values()].map((directory) => directory.health()),
+        };
+      },
+    });
+  } catch (error) {
+    await resources.disposeAsync();
+    throw error;
+  }
+}
+
+function gatewayWorker(
+  listener: Listener,
+  config: Config,
+  resources: AsyncDisposableStack,
+  { report }: Pick<GatewayWorker, 'report'>,
+): GatewayWorker {
+  return {
+    address: listener.address,
+    report,
+    drain: async () => await listener.drain(config.server.drainTimeout),
+    [Symbol.asyncDispose]: async () => {
+      await listener.drain(0);
+      await resources.disposeAsync();
+    },
+  };
+}
+
+/** How long a person is served whose provider cannot confirm them: as long as its directory's last answer serves. */
+function staleForMs(config: Config, providerName: string): number {
+  const provider = config.providers.find(({ name }) => name === providerName);
+  if (provider?.type !== 'ldap') return Number.POSITIVE_INFINITY;
+  const directory = config.directories.find(({ name }) => name === provider.directory);
+  return directory?.cache.staleFor ?? Number.POSITIVE_INFINITY;
+}
+
+/** Origins that the sign-in form may lead to. */
+function formTargets({ applications, publicOrigin }: Snapshot): readonly string[] {
+  return applications.all.flatMap(({ options }) =>
+    options.hosts.map((host) => `${publicOrigin.scheme}://${host}`),
+  );
+}
+
+function attemptLimits({ throttle }: Config): AttemptLimits {
+  const { account, address } = throttle;
+  return {
+    account: { failures: account.failures, windowMs: account.window, lockForMs: account.lockFor },
+    address: { failures: address.failures, windowMs: address.window, lockForMs: address.lockFor },
+  };
+}

@@ -1,0 +1,27 @@
+/** What handling a request needs, made once by the composition root. */
+
+import type { RoleMapping } from '../access/roles.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Assets } from '../portal/assets.ts';
+import type { Pages } from '../portal/pages.ts';
+import type { SignInChain } from '../providers/chain.ts';
+import type { SessionCookie } from '../session/cookie.ts';
+import type { SessionLifecycle } from '../session/lifecycle.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export interface GatewayDependencies {
+  readonly snapshot: Snapshot;
+  readonly sessions: SessionLifecycle;
+  readonly sessionCookie: SessionCookie;
+  readonly chain: SignInChain;
+  readonly grantRoles: RoleMapping;
+  /** Password providers in configured order, as the sign-in page shows them. */
+  readonly passwordProviders: readonly { readonly name: string; readonly title: string }[];
+  readonly pages: Pages;
+  readonly assets: Assets;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}

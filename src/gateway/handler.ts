@@ -1,0 +1,110 @@
+/** The way of every request: read once, gate, find out what it is for, decide, answer. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { GatewayError } from '../errors.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { clientAddress } from '../http/forwarded.ts';
+import { headFault } from '../http/gate.ts';
+import type { RequestHandler } from '../http/listener.ts';
+import { readHead } from '../http/request-head.ts';
+import { parseTarget } from '../http/target.ts';
+import { plainAddress } from '../lib/address-set.ts';
+import { languageCookieName } from '../portal/language.ts';
+import { CsrfGuard } from './csrf.ts';
+import type { GatewayDependencies } from './dependencies.ts';
+import { type Dialect, dialectOf } from './dialects.ts';
+import { Failures } from './failures.ts';
+import { ForwardAuth } from './forward-auth.ts';
+import { Portal } from './portal.ts';
+import { requestOrigin } from './request-origin.ts';
+import { ReverseProxy } from './reverse-proxy.ts';
+import { SignIn } from './sign-in.ts';
+import { type Surface, Traffic } from './traffic.ts';
+
+/** Peers of a unix socket have no address: whoever may open the file is on this machine. */
+const localPeer = '127.0.0.1';
+
+export function createHandler(dependencies: GatewayDependencies): RequestHandler {
+  const { snapshot, clock, metrics, sessionCookie } = dependencies;
+  const { portalPath, trustedProxies } = snapshot;
+  const endpoints = `${portalPath}/auth/`;
+  const traffic = new Traffic(metrics);
+  const csrf = new CsrfGuard(
+    sessionCookie.name.replace(/^__Host-/, ''),
+    snapshot.publicOrigin.scheme === 'https',
+  );
+  const failures = new Failures(dependencies, traffic, csrf);
+  const forwardAuth = new ForwardAuth(dependencies, traffic);
+  const portal = new Portal(dependencies, traffic, csrf, new SignIn(dependencies, csrf));
+  const gatewayCookies = [sessionCookie.name, csrf.cookieName, languageCookieName];
+  const reverseProxy = new ReverseProxy(dependencies, traffic, failures, gatewayCookies);
+
+  function open(request: IncomingMessage, response: ServerResponse): Exchange {
+    const head = readHead(request.rawHeaders);
+    const peer = plainAddress(request.socket.remoteAddress ?? localPeer);
+    const isPeerTrusted = trustedProxies.has(peer);
+    return {
+      request,
+      response,
+      head,
+      peer,
+      isPeerTrusted,
+      clientAddress: isPeerTrusted ? clientAddress(peer, head.forwardedFor, trustedProxies) : peer,
+      startedAtMs: clock.now(),
+      startedAt: performance.now(),
+    };
+  }
+
+  /** Everything that is not a forward-auth subrequest: pages of the gateway, or an application behind it. */
+  function answerVisitor(exchange: Exchange): Promise<void> | undefined {
+    const origin = requestOrigin(exchange, snapshot);
+    if (origin === undefined) throw new GatewayError('REQUEST_MALFORMED', 'the host is missing or malformed');
+    const target = parseTarget(originForm(exchange));
+    if (target === undefined)
+      throw new GatewayError('REQUEST_MALFORMED', 'the target is ambiguous or malformed');
+    if (!snapshot.knowsHost(origin.host)) {
+      throw new GatewayError('HOST_UNKNOWN', 'no application on this host', {
+        fields: { host: origin.host },
+      });
+    }
+    return isPortal(target.canonical)
+      ? portal.answer(exchange, origin, target)
+      : reverseProxy.answer(exchange, origin, target);
+  }
+
+  function isPortal(path: string): boolean {
+    return (
+      path.startsWith(portalPath) &&
+      (path.length === portalPath.length || path.charCodeAt(portalPath.length) === 0x2f)
+    );
+  }
+
+  return (request, response) => {
+    const exchange = open(request, response);
+    const url = request.url as string;
+    const dialect: Dialect | undefined = url.startsWith(endpoints)
+      ? dialectOf(url.slice(endpoints.length))
+      : undefined;
+    const surface: Surface =
+      dialect !== undefined ? 'forward_auth' : url.startsWith(portalPath) ? 'portal' : 'proxy';
+    try {
+      const fault = headFault(request, exchange.head);
+      if (fault !== undefined) throw new GatewayError(fault, 'the request head is refused');
+      const answering =
+        dialect === undefined
+          ? answerVisitor(exchange)
+          : forwardAuth.answer(exchange, dialect, endpoints + dialect.name);
+      answering?.catch((error: unknown) => failures.answer(exchange, surface, error));
+    } catch (error) {
+      failures.answer(exchange, surface, error);
+    }
+  };
+}
+
+/** RFC 9112 section 3.2.2: the absolute form is accepted when it names the same host as the Host field. */
+function originForm({ request, head }: Exchange): string {
+  const url = request.url as string;
+  if (url.startsWith('/')) return url;
+  const match = /^https?:\/\/([^/?#]*)(\/.*)?$/i.exec(url);
+  if (match === null || match[1]?.toLowerCase() !== head.host?.toLowerCase()) return '';
+  return match[2] ?? '/';
+}

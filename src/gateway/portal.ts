@@ -1,0 +1,244 @@
+/** The gateway's own addresses below the portal path: sign-in, tiles, sign-out, who am I, assets. */
+import { GatewayError } from '../errors.ts';
+import { readForm } from '../http/body.ts';
+import { type Exchange, redirect, reply, replyJson } from '../http/exchange.ts';
+import type { Target } from '../http/target.ts';
+import { languageCookie, languageParameter, parseLanguage } from '../portal/language.ts';
+import type { PageReply } from '../portal/pages.ts';
+import type { PortalTile } from '../portal/portal-page.ts';
+import type { Session } from '../session/session.ts';
+import type { CsrfGuard } from './csrf.ts';
+import type { GatewayDependencies } from './dependencies.ts';
+import { languageOf } from './language-of.ts';
+import { applicationUrl } from './public-origin.ts';
+import type { RequestOrigin } from './request-origin.ts';
+import { allowedReturnTarget } from './return-to.ts';
+import { sessionOf } from './session-of.ts';
+import type { SignIn } from './sign-in.ts';
+import type { Traffic } from './traffic.ts';
+
+/** A request for one of the gateway's own addresses. */
+export interface PortalRequest {
+  readonly exchange: Exchange;
+  readonly origin: RequestOrigin;
+  readonly query: URLSearchParams;
+}
+
+type Route = (request: PortalRequest) => Promise<void>;
+
+export class Portal {
+  readonly #dependencies: GatewayDependencies;
+  readonly #traffic: Traffic;
+  readonly #csrf: CsrfGuard;
+  readonly #routes: ReadonlyMap<string, Readonly<Record<string, Route>>>;
+
+  constructor(dependencies: GatewayDependencies, traffic: Traffic, csrf: CsrfGuard, signIn: SignIn) {
+    this.#dependencies = dependencies;
+    this.#traffic = traffic;
+    this.#csrf = csrf;
+    this.#routes = new Map<string, Readonly<Record<string, Route>>>([
+      ['/', { GET: async (request) => await this.#tiles(request) }],
+      [
+        '/login',
+        {
+          GET: async (request) => await this.#show(request, signIn),
+          POST: async (request) => await this.#attempt(request, signIn),
+        },
+      ],
+      [
+        '/logout',
+        {
+          GET: async (request) => await this.#confirmSignOut(request),
+          POST: async (request) => await this.#signOut(request),
+        },
+      ],
+      ['/userinfo', { GET: async (request) => await this.#userinfo(request) }],
+    ]);
+  }
+
+  /** `target.canonical` lies below the portal path. Throws what `error-reply.ts` answers. */
+  async answer(exchange: Exchange, origin: RequestOrigin, target: Target): Promise<void> {
+    const { snapshot, assets } = this.#dependencies;
+    const method = exchange.request.method === 'HEAD' ? 'GET' : (exchange.request.method as string);
+    const asset = assets.find(target.canonical);
+    if (asset !== undefined) {
+      if (method !== 'GET') throw new GatewayError('METHOD_NOT_ALLOWED', 'assets are only read');
+      this.#reply(exchange, 200, asset.headers, asset.body);
+      return;
+    }
+    const path = target.canonical.slice(snapshot.portalPath.length);
+    if (path === '') {
+      redirect(exchange, 302, `${snapshot.portalPath}/`);
+      this.#traffic.answered(exchange, 'portal', 302);
+      return;
+    }
+    const routes = this.#routes.get(path);
+    if (routes === undefined) throw new GatewayError('NOT_FOUND', 'no such page');
+    const route = Object.hasOwn(routes, method) ? routes[method] : undefined;
+    if (route === undefined)
+      throw new GatewayError('METHOD_NOT_ALLOWED', 'the page does not take this method');
+    await route({ exchange, origin, query: new URLSearchParams(target.query) });
+  }
+
+  async #show(request: PortalRequest, signIn: SignIn): Promise<void> {
+    const { exchange, query } = request;
+    const { snapshot, sessionCookie } = this.#dependencies;
+    const returnTo = this.#returnTo(query.get('rd'));
+    const session = await this.#session(exchange);
+    if (session !== undefined) {
+      this.#redirect(exchange, 302, returnTo ?? `${snapshot.portalPath}/`);
+      return;
+    }
+    // A cookie that opens nothing would only be in the way of the next one.
+    const clear = sessionCookie.isPresent(exchange.head.cookie) ? ['Set-Cookie', sessionCookie.clear()] : [];
+    this.#page(request, signIn.page(request, returnTo), clear);
+  }
+
+  async #attempt(request: PortalRequest, signIn: SignIn): Promise<void> {
+    const { exchange } = request;
+    const { snapshot } = this.#dependencies;
+    const form = await readForm(exchange.request, exchange.head);
+    this.#csrf.check(exchange, form.get('csrf'), request.origin);
+    const returnTo = this.#returnTo(form.get('rd') ?? null);
+    const result = await signIn.attempt(request, form, returnTo);
+    if (result.kind === 'refused') {
+      this.#page(request, result.page, []);
+      return;
+    }
+    this.#redirect(exchange, 303, returnTo ?? `${snapshot.portalPath}/`, ['Set-Cookie', result.setCookie]);
+  }
+
+  async #tiles(request: PortalRequest): Promise<void> {
+    const { exchange } = request;
+    const { snapshot, pages, passwordProviders } = this.#dependencies;
+    const session = await this.#session(exchange);
+    if (session === undefined) {
+      this.#redirect(exchange, 302, `${snapshot.portalPath}/login`);
+      return;
+    }
+    const { principal } = session;
+    const csrf = this.#csrf.token(exchange);
+    const page = pages.portal(
+      {
+        principal,
+        providerTitle:
+          passwordProviders.find(({ name }) => name === principal.provider)?.title ?? principal.provider,
+        applications: this.#openTo(session, exchange.clientAddress),
+        csrf: csrf.value,
+      },
+      languageOf(exchange, request.query.get(languageParameter) ?? undefined),
+    );
+    this.#page(request, page, csrf.headers);
+  }
+
+  /** Applications whose start page the person may open. */
+  #openTo({ principal }: Session, clientAddress: string): readonly PortalTile[] {
+    const { snapshot } = this.#dependencies;
+    const tiles: PortalTile[] = [];
+    for (const application of snapshot.applications.all) {
+      const { pathPrefix } = application.options;
+      const start = { method: 'GET', readings: [pathPrefix], clientAddress, hasEncodedSlash: false };
+      if (application.decide(start, application.view(principal)).kind !== 'allow') continue;
+      const url = applicationUrl(application, snapshot.publicOrigin);
+      if (url !== undefined)
+        tiles.push({ title: application.title, host: application.options.hosts[0] as string, url });
+    }
+    return tiles;
+  }
+
+  async #confirmSignOut(request: PortalRequest): Promise<void> {
+    const { exchange } = request;
+    const { snapshot, pages } = this.#dependencies;
+    const session = await this.#session(exchange);
+    if (session === undefined) {
+      this.#redirect(exchange, 302, `${snapshot.portalPath}/login`);
+      return;
+    }
+    const csrf = this.#csrf.token(exchange);
+    const { displayName, username } = session.principal;
+    const language = languageOf(exchange, request.query.get(languageParameter) ?? undefined);
+    this.#page(
+      request,
+      pages.signOut({ name: displayName ?? username, csrf: csrf.value }, language),
+      csrf.headers,
+    );
+  }
+
+  async #signOut({ exchange, origin, query }: PortalRequest): Promise<void> {
+    const { snapshot, sessions, sessionCookie, pages, logger } = this.#dependencies;
+    const form = await readForm(exchange.request, exchange.head);
+    this.#csrf.check(exchange, form.get('csrf'), origin);
+    const ticket = sessionCookie.readTicket(exchange.head.cookie);
+    const clear = ['Set-Cookie', sessionCookie.clear()];
+    const recorded = ticket === undefined ? 'recorded' : await sessions.revoke(ticket);
+    logger.audit('sign-out', { recorded: recorded === 'recorded', clientAddress: exchange.clientAddress });
+    if (recorded === 'recorded') {
+      this.#redirect(exchange, 303, `${snapshot.portalPath}/login`, clear);
+      return;
+    }
+    const page = pages.signedOutPending(languageOf(exchange, query.get(languageParameter) ?? undefined));
+    this.#reply(exchange, page.status, [...page.headers, ...clear], page.body);
+  }
+
+  async #userinfo({ exchange }: PortalRequest): Promise<void> {
+    const session = await this.#session(exchange);
+    if (session === undefined) {
+      replyJson(exchange, 401, { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required' });
+      this.#traffic.answered(exchange, 'portal', 401);
+      return;
+    }
+    const { principal, authenticatedAtMs, expiresAtMs } = session;
+    replyJson(exchange, 200, {
+      subject: principal.subject,
+      username: principal.username,
+      email: principal.email ?? null,
+      displayName: principal.displayName ?? null,
+      provider: principal.provider,
+      groups: principal.groups.map(({ name }) => name),
+      roles: principal.roles,
+      accessLevel: principal.accessLevel,
+      authenticatedAt: new Date(authenticatedAtMs).toISOString(),
+      expiresAt: new Date(expiresAtMs).toISOString(),
+    });
+    this.#traffic.answered(exchange, 'portal', 200);
+  }
+
+  #returnTo(asked: string | null): string | undefined {
+    const { snapshot, metrics } = this.#dependencies;
+    const allowed = allowedReturnTarget(asked ?? undefined, snapshot);
+    if (allowed === undefined && asked !== null && asked !== '') metrics.returnTargetsRefused.inc();
+    return allowed;
+  }
+
+  async #session(exchange: Exchange): Promise<Session | undefined> {
+    const { sessionCookie, sessions } = this.#dependencies;
+    return await sessionOf(exchange, sessionCookie, sessions);
+  }
+
+  /** A page, with the language remembered when it was just chosen by the switch. */
+  #page({ exchange, query }: PortalRequest, page: PageReply, extra: readonly string[]): void {
+    const { snapshot } = this.#dependencies;
+    const chosen = parseLanguage(query.get(languageParameter) ?? undefined);
+    const remember =
+      chosen === undefined
+        ? []
+        : [
+            'Set-Cookie',
+            languageCookie(chosen, {
+              domain: snapshot.cookieDomain,
+              isSecure: snapshot.publicOrigin.scheme === 'https',
+            }),
+          ];
+    this.#reply(exchange, page.status, [...page.headers, ...extra, ...remember], page.body);
+  }
+
+  #reply(exchange: Exchange, status: number, headers: readonly string[], body: Buffer): void {
+    reply(exchange, status, headers, body);
+    this.#traffic.answered(exchange, 'portal', status);
+  }
+
+  #redirect(exchange: Exchange, status: 302 | 303, location: string, headers: readonly string[] = []): void {
+    redirect(exchange, status, location, headers);
+    this.#traffic.answered(exchange, 'portal', status);
+  }
+}

@@ -1,0 +1,18 @@
+/** Where a person is sent to sign in, given the address they asked for. */
+import { isCovered } from './public-origin.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/**
+ * With a cookie domain that covers the host, sign-in happens once for all at `publicUrl`;
+ * otherwise at the portal path of the host itself, since no other host could set its cookie.
+ */
+export function signInLocation(
+  asked: { readonly scheme: string; readonly host: string; readonly authority: string },
+  returnTo: string,
+  { publicOrigin, cookieDomain, portalPath }: Snapshot,
+): string {
+  const origin = isCovered(asked.host, cookieDomain)
+    ? publicOrigin.url
+    : `${asked.scheme}://${asked.authority}`;
+  return `${origin}${portalPath}/login?rd=${encodeURIComponent(returnTo)}`;
+}

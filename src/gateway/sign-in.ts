@@ -1,0 +1,124 @@
+/** One attempt to sign in with a password: form in, session cookie or the page again out. */
+import { GatewayError } from '../errors.ts';
+import { parseAuthority } from '../http/host.ts';
+import { parseTarget } from '../http/target.ts';
+import { Secret } from '../lib/secret.ts';
+import { languageParameter } from '../portal/language.ts';
+import type { PageReply } from '../portal/pages.ts';
+import type { SignInProblem } from '../portal/sign-in-page.ts';
+import type { CsrfGuard } from './csrf.ts';
+import type { GatewayDependencies } from './dependencies.ts';
+import { languageOf } from './language-of.ts';
+import { splitUrl } from './original-request.ts';
+import type { PortalRequest } from './portal.ts';
+
+export type SignInResult =
+  | { readonly kind: 'signed-in'; readonly setCookie: string }
+  | { readonly kind: 'refused'; readonly page: PageReply };
+
+/** What the page shows again after a refusal; never the password. */
+interface Typed {
+  readonly username: string;
+  readonly provider: string | undefined;
+}
+
+export class SignIn {
+  readonly #dependencies: GatewayDependencies;
+  readonly #csrf: CsrfGuard;
+
+  constructor(dependencies: GatewayDependencies, csrf: CsrfGuard) {
+    this.#dependencies = dependencies;
+    this.#csrf = csrf;
+  }
+
+  /**
+   * Wrong, throttled and unavailable are pages; an outage is 503 and never "wrong password".
+   * Throws what is none of these (a bug, the store away while the session is stored).
+   */
+  async attempt(
+    request: PortalRequest,
+    form: ReadonlyMap<string, string>,
+    returnTo: string | undefined,
+  ): Promise<SignInResult> {
+    const { chain, sessions, sessionCookie, grantRoles } = this.#dependencies;
+    const { exchange } = request;
+    const typed: Typed = { username: form.get('username') ?? '', provider: form.get('provider') };
+    const refused = (problem: SignInProblem): SignInResult => ({
+      kind: 'refused',
+      page: this.page(request, returnTo, problem, typed),
+    });
+    try {
+      const outcome = await chain.authenticate(
+        { kind: 'password', ...typed, password: new Secret(form.get('password') ?? '') },
+        { clientAddress: exchange.clientAddress },
+      );
+      if (outcome.kind !== 'authenticated') return refused({ kind: 'rejected' });
+      const previous = sessionCookie.readTicket(exchange.head.cookie);
+      const { ticket } = await sessions.issue(grantRoles(outcome.principal), previous);
+      return { kind: 'signed-in', setCookie: sessionCookie.issue(ticket) };
+    } catch (error) {
+      const problem = problemOf(error);
+      if (problem === undefined) throw error;
+      return refused(problem);
+    }
+  }
+
+  page(
+    request: PortalRequest,
+    returnTo: string | undefined,
+    problem?: SignInProblem,
+    typed?: Typed,
+  ): PageReply {
+    const { pages, passwordProviders, snapshot } = this.#dependencies;
+    const { exchange, query } = request;
+    const csrf = this.#csrf.token(exchange);
+    const target = returnTo ?? `${snapshot.portalPath}/`;
+    const page = pages.signIn(
+      {
+        passwordProviders,
+        returnTo: target,
+        csrf: csrf.value,
+        destination: this.#destination(target, request),
+        username: typed?.username,
+        provider: typed?.provider,
+        problem,
+      },
+      languageOf(exchange, query.get(languageParameter) ?? undefined),
+    );
+    page.headers.push(...csrf.headers);
+    return page;
+  }
+
+  /** The application the person is on the way to, so that the page can name it. */
+  #destination(returnTo: string, { origin }: PortalRequest): { title: string; host: string } | undefined {
+    const { snapshot } = this.#dependencies;
+    const url = returnTo.startsWith('/')
+      ? undefined
+      : splitUrl(returnTo.includes('/', 8) ? returnTo : `${returnTo}/`);
+    const host = url === undefined ? origin.host : parseAuthority(url.authority)?.host;
+    const path = parseTarget(url?.target ?? returnTo)?.canonical;
+    if (host === undefined || path === undefined || path.startsWith(`${snapshot.portalPath}/`))
+      return undefined;
+    const application = snapshot.applications.find(host, path);
+    return application === undefined ? undefined : { title: application.title, host };
+  }
+}
+
+const defaultRetryAfterSeconds = 5;
+
+/** Refusals to judge that the page itself explains. */
+function problemOf(error: unknown): SignInProblem | undefined {
+  if (!(error instanceof GatewayError)) return undefined;
+  const retryAfterSeconds = error.retryAfterSeconds ?? defaultRetryAfterSeconds;
+  switch (error.code) {
+    case 'THROTTLED':
+      return { kind: 'throttled', retryAfterSeconds };
+    case 'PROVIDER_UNAVAILABLE':
+    case 'PROVIDER_MISCONFIGURED':
+    case 'PROVIDER_PROTOCOL':
+    case 'SESSION_STORE_UNAVAILABLE':
+      return { kind: 'unavailable', retryAfterSeconds };
+    default:
+      return undefined;
+  }
+}

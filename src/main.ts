@@ -1,0 +1,38 @@
+/** The command line: picks the command, runs it, answers the exit code. */
+
+const usage = `Usage: vratar COMMAND [options]
+
+  serve --config FILE            run the gateway
+  check --config FILE [--connect] validate the configuration; exit 0 or 78
+  hash-password                  read a password from standard input, print an argon2id hash
+  schema                         print the JSON schema of the configuration
+
+FILE may also come from the environment variable VRATAR_CONFIG.
+`;
+
+/** Exit code for "the command was not understood" and for an invalid configuration (sysexits: EX_USAGE, EX_CONFIG). */
+const exitUsage = 64;
+
+/** Each command is imported only when it runs: `check` need not pay for what `serve` loads. */
+const commands: Readonly<Record<string, (argv: readonly string[]) => Promise<number>>> = {
+  serve: async (argv) => await (await import('./cli/serve.ts')).serve(argv),
+  worker: async (argv) => await (await import('./cli/worker.ts')).worker(argv),
+  check: async (argv) => await (await import('./cli/check.ts')).check(argv, process),
+  'hash-password': async (argv) => await (await import('./cli/hash-password.ts')).hashPassword(argv, process),
+  schema: async (argv) => await (await import('./cli/schema.ts')).schema(argv, process),
+};
+
+/** `argv` without the interpreter and the script. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === 'help' || name === '--help') {
+    process.stdout.write(usage);
+    return name === undefined ? exitUsage : 0;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) {
+    process.stderr.write(`vratar: unknown command "${name}"\n\n${usage}`);
+    return exitUsage;
+  }
+  return await command(rest);
+}

@@ -1,0 +1,25 @@
+/** What the primary and its workers ask of each other besides the shared state. */
+import type { WorkerReport } from '../compose.ts';
+
+/** Answered by the primary. */
+export interface PrimaryCalls {
+  /** What only the primary knows and every worker needs before it can start. */
+  settings(): Promise<WorkerSettings>;
+  /** The worker is listening at this address. */
+  listening(address: string): Promise<void>;
+}
+
+export interface WorkerSettings {
+  /** By `provider:username`. */
+  readonly generatedHashes: ReadonlyMap<string, string>;
+}
+
+/** Answered by a worker. */
+export interface WorkerCalls {
+  report(): Promise<WorkerReport>;
+  /** Stops taking connections; the worker exits by itself when its requests are answered. */
+  drain(): Promise<void>;
+}
+
+export const primaryCalls = 'primary.calls';
+export const workerCalls = 'worker.calls';

@@ -1,0 +1,57 @@
+/** Three words about the whole gateway, from what its processes report. A directory that is away only degrades it. */
+import type { WorkerReport } from '../compose.ts';
+import type { DependencyState, Readiness } from '../gateway/management.ts';
+
+export interface ReadinessFacts {
+  readonly isDraining: boolean;
+  readonly isCrashing: boolean;
+  /** Workers that listen. */
+  readonly listening: number;
+  readonly reports: readonly WorkerReport[];
+}
+
+export function readinessOf(facts: ReadinessFacts): {
+  status: Readiness;
+  dependencies: readonly DependencyState[];
+} {
+  const dependencies = [workers(facts), ...directories(facts.reports)];
+  return { status: statusOf(facts, dependencies), dependencies };
+}
+
+function statusOf(
+  { isDraining, isCrashing, listening }: ReadinessFacts,
+  dependencies: readonly DependencyState[],
+): Readiness {
+  if (isDraining) return 'draining';
+  if (isCrashing || listening === 0) return 'failed';
+  return dependencies.every(({ status }) => status === 'available') ? 'ready' : 'degraded';
+}
+
+function workers({ listening, isCrashing }: ReadinessFacts): DependencyState {
+  if (isCrashing)
+    return { name: 'workers', status: 'unavailable', reason: 'worker processes die again and again' };
+  return listening > 0
+    ? { name: 'workers', status: 'available' }
+    : { name: 'workers', status: 'unavailable', reason: 'no worker process is listening' };
+}
+
+/** A server counts as available when any worker reaches it. */
+function directories(reports: readonly WorkerReport[]): DependencyState[] {
+  const names = new Set(reports.flatMap((report) => report.directories.map(({ name }) => name)));
+  return [...names].map((name) => {
+    const seen = reports.flatMap((report) =>
+      report.directories.filter((directory) => directory.name === name),
+    );
+    const servers = new Map<string, boolean>();
+    for (const { url, available } of seen.flatMap((directory) => directory.servers)) {
+      servers.set(url, available || servers.get(url) === true);
+    }
+    const away = [...servers].filter(([, available]) => !available).map(([url]) => url);
+    if (away.length === 0) return { name: `directory:${name}`, status: 'available' };
+    return {
+      name: `directory:${name}`,
+      status: away.length === servers.size ? 'unavailable' : 'degraded',
+      reason: `does not answer: ${away.join(', ')}`,
+    };
+  });
+}

@@ -1,0 +1,117 @@
+/** Streams one upstream answer to the client: raw headers through, back-pressure and aborts in both directions. */
+import type { Dispatcher } from 'undici';
+import { GatewayError } from '../errors.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { hopByHop } from './hop-by-hop.ts';
+
+export interface AnswerListener {
+  onAnswered(status: number): void;
+  onFailed(error: unknown, canAnswer: boolean): void;
+}
+
+export interface AnswerExpectation {
+  readonly method: string;
+  readonly protectedCookies: readonly string[];
+}
+
+export class AnswerStream implements Dispatcher.DispatchHandler {
+  readonly #exchange: Exchange;
+  readonly #expectation: AnswerExpectation;
+  readonly #listener: AnswerListener;
+  #status = 0;
+  #isSettled = false;
+
+  constructor(exchange: Exchange, expectation: AnswerExpectation, listener: AnswerListener) {
+    this.#exchange = exchange;
+    this.#expectation = expectation;
+    this.#listener = listener;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    const { response } = this.#exchange;
+    if (response.destroyed) {
+      controller.abort(clientGone());
+      return;
+    }
+    response.once('close', () => {
+      if (!response.writableFinished) controller.abort(clientGone());
+    });
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    // Interim answers (RFC 9110 section 15.2) end here; the final one follows.
+    if (status < 200) return;
+    if (status > 599) {
+      controller.abort(
+        new GatewayError('UPSTREAM_PROTOCOL', 'the upstream sent an impossible status', {
+          fields: { status },
+        }),
+      );
+      return;
+    }
+    this.#status = status;
+    const headers = answerHeaders(
+      controller.rawHeaders as readonly (Buffer | string)[],
+      status,
+      this.#expectation,
+    );
+    // A custom reason phrase says nothing to programs and may carry anything: the standard one is sent.
+    this.#exchange.response.writeHead(status, headers);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { response } = this.#exchange;
+    if (response.write(chunk)) return;
+    controller.pause();
+    response.once('drain', () => controller.resume());
+  }
+
+  onResponseEnd(): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#exchange.response.end();
+    this.#listener.onAnswered(this.#status);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    const { response } = this.#exchange;
+    const canAnswer = !response.headersSent && !response.destroyed;
+    // A cut connection tells the client that the body is not whole; a clean end would not.
+    if (!canAnswer) response.destroy();
+    this.#listener.onFailed(error, canAnswer);
+  }
+}
+
+function clientGone(): Error {
+  return new Error('the client went away');
+}
+
+/** Hot path: `bench/proxy.ts`. The answer's fields without hop-by-hop ones, order and duplicates kept. */
+function answerHeaders(
+  raw: readonly (Buffer | string)[],
+  status: number,
+  expectation: AnswerExpectation,
+): string[] {
+  const headers: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = toText(raw[i] as Buffer | string);
+    const lower = name.toLowerCase();
+    if (hopByHop.has(lower)) continue;
+    const value = toText(raw[i + 1] as Buffer | string);
+    if (
+      lower === 'set-cookie' &&
+      expectation.protectedCookies.some((cookie) => value.trimStart().startsWith(`${cookie}=`))
+    )
+      continue;
+    // RFC 9110 section 8.6: no length where there is no body; it would desynchronise the connection.
+    if (lower === 'content-length' && status === 204) continue;
+    headers.push(name, value);
+  }
+  return headers;
+}
+
+function toText(value: Buffer | string): string {
+  return typeof value === 'string' ? value : value.toString('latin1');
+}
