@@ -13,12 +13,22 @@ export interface GlobOptions {
 export function compileGlob(glob: string, options: GlobOptions): PathMatcher {
   const escaped = escapeNonAscii(glob);
   const pattern = options.caseInsensitive ? escaped.toLowerCase() : escaped;
-  if (!pattern.includes('*')) return (path) => path === pattern;
   if (pattern === '/**') return () => true;
-  const below = pattern.endsWith('/**') ? pattern.slice(0, -2) : undefined;
-  if (below !== undefined && !below.includes('*')) return (path) => path.startsWith(below);
-  const segments = pattern.split('/').slice(1);
-  return (path) => matchSegments(segments, path.split('/').slice(1));
+  if (pattern.endsWith('/**')) {
+    const below = pattern.slice(0, -2);
+    if (!below.includes('*')) return (path) => path.startsWith(below);
+    const segments = pattern.split('/').slice(1);
+    return (path) => matchSegments(segments, path.split('/').slice(1));
+  }
+  // Any other glob names a resource, and `/x` and `/x/` are one resource to many servers.
+  const bare = withoutTrailingSlash(pattern);
+  if (!bare.includes('*')) return (path) => withoutTrailingSlash(path) === bare;
+  const segments = bare.split('/').slice(1);
+  return (path) => matchSegments(segments, withoutTrailingSlash(path).split('/').slice(1));
+}
+
+function withoutTrailingSlash(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
 function escapeNonAscii(glob: string): string {
@@ -45,7 +55,7 @@ function matchSegments(pattern: readonly string[], path: readonly string[]): boo
       return false;
     }
   }
-  while (pattern[at] === '**') at++;
+  // A `**` at the end that found nothing left: `/x/**` is what lies below `/x/`, not `/x`.
   return at === pattern.length;
 }
 

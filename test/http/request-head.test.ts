@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseAuthority } from '#src/http/host.ts';
+import { isNavigation } from '#src/http/navigation.ts';
+import { readHead } from '#src/http/request-head.ts';
+
+describe('reading a head', () => {
+  test('takes fields in any case', () => {
+    const head = readHead(['HOST', 'a', 'x-ORIGINAL-url', 'https://a/', 'X-Forwarded-Method', 'GET']);
+    assert.equal(head.host, 'a');
+    assert.equal(head.originalUrl, 'https://a/');
+    assert.equal(head.forwardedMethod, 'GET');
+  });
+
+  test('passes over names that only look alike', () => {
+    const head = readHead(['X_Forwarded_Uri', '/a', 'X-Original_URL', '/b', 'Hosts', 'c', 'Hos', 'd']);
+    assert.equal(head.forwardedUri, undefined);
+    assert.equal(head.originalUrl, undefined);
+    assert.equal(head.host, undefined);
+  });
+
+  test('remembers that a single-valued field came twice, and keeps the first', () => {
+    const head = readHead(['Host', 'a', 'host', 'b']);
+    assert.equal(head.host, 'a');
+    assert.ok(head.isDuplicate('host'));
+    assert.ok(!head.isDuplicate('origin'));
+  });
+
+  test('joins several Cookie fields, and several X-Forwarded-For', () => {
+    const head = readHead([
+      'Cookie',
+      'a=1',
+      'cookie',
+      'b=2',
+      'X-Forwarded-For',
+      '1.1.1.1',
+      'X-Forwarded-For',
+      '2.2.2.2',
+    ]);
+    assert.equal(head.cookie, 'a=1; b=2');
+    assert.equal(head.forwardedFor, '1.1.1.1, 2.2.2.2');
+  });
+});
+
+describe('a browser navigation', () => {
+  const rows: { name: string; raw: string[]; expect: boolean }[] = [
+    { name: 'says so in Sec-Fetch-Mode', raw: ['Sec-Fetch-Mode', 'navigate'], expect: true },
+    {
+      name: 'is not a fetch call, whatever it accepts',
+      raw: ['Sec-Fetch-Mode', 'cors', 'Accept', 'text/html'],
+      expect: false,
+    },
+    { name: 'of an older browser accepts HTML', raw: ['Accept', 'text/html,*/*;q=0.8'], expect: true },
+    {
+      name: 'is not an XMLHttpRequest',
+      raw: ['Accept', 'text/html', 'X-Requested-With', 'XMLHttpRequest'],
+      expect: false,
+    },
+    { name: 'is not a bare program', raw: ['Accept', '*/*'], expect: false },
+    { name: 'is not a request without Accept', raw: [], expect: false },
+  ];
+  for (const { name, raw, expect } of rows)
+    test(name, () => assert.equal(isNavigation(readHead(raw)), expect));
+});
+
+describe('a host', () => {
+  const rows: { text: string; host?: string; port?: string }[] = [
+    { text: 'app.example.test', host: 'app.example.test', port: '' },
+    { text: 'APP.Example.test:8443', host: 'app.example.test', port: '8443' },
+    { text: 'app.example.test.', host: 'app.example.test', port: '' },
+    { text: '[2001:DB8::1]:80', host: '[2001:db8::1]', port: '80' },
+    { text: '127.0.0.1:1', host: '127.0.0.1', port: '1' },
+    { text: '' },
+    { text: '.' },
+    { text: 'a b' },
+    { text: 'a,b' },
+    { text: 'user@app' },
+    { text: 'app/path' },
+    { text: 'app:' },
+    { text: 'app:99999' },
+    { text: 'app:80:80' },
+    { text: 'app\\evil' },
+    { text: 'a'.repeat(300) },
+    { text: '[::1' },
+  ];
+  for (const { text, host, port } of rows) {
+    test(`${JSON.stringify(text.slice(0, 30))} is ${host ?? 'refused'}`, () => {
+      assert.deepEqual(parseAuthority(text), host === undefined ? undefined : { host, port });
+    });
+  }
+});
