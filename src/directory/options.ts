@@ -1,9 +1,22 @@
 /** Options of a directory. Defaults that depend on `kind` are in kinds.ts and filled in after parsing. */
 import { z } from 'zod';
+import { GatewayError } from '../errors.ts';
 import { duration, existingFile, hostNameSource, secret } from '../lib/option-types.ts';
+import { parseServerUrl } from './endpoint.ts';
+import { compileFilter } from './filter.ts';
 
-const attributeName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]*$/, 'expected an attribute name');
-const filter = z.string().startsWith('(', 'expected an LDAP filter in parentheses');
+const attributeName = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9-]*$/, 'expected an attribute name')
+  .refine((name) => name.toLowerCase() !== 'dn', 'the DN is no attribute');
+const filter = z.string().superRefine((text, context) => {
+  try {
+    compileFilter(text);
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+  }
+});
 const serverUrl = z
   .string()
   .regex(
@@ -12,7 +25,7 @@ const serverUrl = z
   )
   .refine((text) => URL.canParse(text), 'expected a URL that names a possible host and port');
 
-export const directoryOptions = z.strictObject({
+const fields = z.strictObject({
   name: z
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected 1 to 32 lower-case letters, digits or "-"')
@@ -105,6 +118,23 @@ export const directoryOptions = z.strictObject({
     })
     .prefault({})
     .describe('how long answers of the directory are remembered'),
+});
+
+/** What no single field can say. That passwords stay off the wire in clear text is a check of the whole configuration. */
+export const directoryOptions = fields.superRefine((options, context) => {
+  options.servers.forEach((url, index) => {
+    const issue = (message: string): void =>
+      context.addIssue({ code: 'custom', path: ['servers', index], message });
+    const { port, isSecure } = parseServerUrl(url);
+    if (port < 1 || port > 65_535) issue('expected a port between 1 and 65535');
+    if (isSecure && options.startTls) {
+      issue('startTls is for ldap:// servers; this one is encrypted from the start');
+    }
+  });
+  const { groups } = options;
+  if (groups !== undefined && (groups.method ?? 'search') === 'search' && groups.baseDn === undefined) {
+    context.addIssue({ code: 'custom', path: ['groups', 'baseDn'], message: 'needed for method search' });
+  }
 });
 
 export type DirectoryOptions = z.output<typeof directoryOptions>;

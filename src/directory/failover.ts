@@ -1,0 +1,96 @@
+/**
+ * The servers of one directory in configured order: the first that is available is asked, what it cannot answer goes
+ * to the next. Decides what may be asked twice; a bind that was answered never is.
+ */
+import { GatewayError } from '../errors.ts';
+import type { Deadline } from '../lib/deadline.ts';
+import type { Secret } from '../lib/secret.ts';
+import type { BindAnswer, SearchRequest } from './connection.ts';
+import type { LdapEntry } from './entry.ts';
+import { LdapFailure, toGatewayError } from './failures.ts';
+import type { LdapServer } from './server.ts';
+
+export class ServerGroup {
+  readonly #name: string;
+  readonly #servers: readonly LdapServer[];
+
+  constructor(name: string, servers: readonly LdapServer[]) {
+    this.#name = name;
+    this.#servers = servers;
+  }
+
+  /**
+   * Reading changes nothing, so it is repeated: once on the same server when an established connection broke, then
+   * on the next. Hot path: bench/ldap.ts. Throws GatewayError.
+   */
+  async search(request: SearchRequest, deadline: Deadline): Promise<LdapEntry[]> {
+    let last: LdapFailure | undefined;
+    for (const server of this.#servers) {
+      for (let repeats = 0; server.isAvailable && repeats < 2; repeats++) {
+        try {
+          return await server.search(request, deadline);
+        } catch (error) {
+          last = this.#expect(error);
+          if (last.isAnswered && last.kind !== 'unavailable' && last.stage === 'operation')
+            throw this.#toError(last);
+          if (deadline.isOver) throw this.#toError(last);
+          if (last.stage !== 'operation' || last.isAnswered) break;
+        }
+      }
+    }
+    throw this.#toError(last);
+  }
+
+  /**
+   * Every bind counts somewhere: failed attempts lock accounts, grace sign-ins are used up. So once it was sent it is
+   * repeated at most once, only when no answer came, and on another server if there is one. Throws GatewayError.
+   */
+  async bind(dn: string, password: Secret, deadline: Deadline): Promise<BindAnswer> {
+    let last: LdapFailure | undefined;
+    let sent = 0;
+    // The first one again at the end, for a directory of one server whose connection broke.
+    for (const server of [...this.#servers, ...this.#servers.slice(0, 1)]) {
+      if (!server.isAvailable) continue;
+      try {
+        return await server.bind(dn, password, deadline);
+      } catch (error) {
+        last = this.#expect(error);
+        if (last.isAnswered && last.stage === 'operation') throw this.#toError(last);
+        if (last.stage === 'operation') sent++;
+        if (sent > 1 || deadline.isOver) throw this.#toError(last);
+      }
+    }
+    throw this.#toError(last);
+  }
+
+  #expect(error: unknown): LdapFailure {
+    if (error instanceof LdapFailure) return error;
+    throw error;
+  }
+
+  #toError(failure: LdapFailure | undefined): GatewayError {
+    const failures = this.#servers.map((server) => server.failure);
+    const waits = this.#servers.map((server) => server.retryInMs);
+    const retryAfterSeconds = Math.min(30, Math.max(1, Math.ceil(Math.min(...waits) / 1_000)));
+    const isEveryServerMisconfigured = failures.every((each) => each?.kind === 'config');
+    if (failure?.isAnswered === true && failure.stage === 'operation') {
+      return toGatewayError(failure, this.#name, retryAfterSeconds);
+    }
+    // One server that only its operator can mend does not hide that another one is merely away.
+    const cause = failure ?? failures.find((each) => each?.kind !== 'config') ?? failures[0];
+    if (cause === undefined) {
+      return new GatewayError('PROVIDER_UNAVAILABLE', `directory ${this.#name}: no server is available`, {
+        fields: { directory: this.#name },
+        retryAfterSeconds,
+      });
+    }
+    if (isEveryServerMisconfigured || cause.kind !== 'config') {
+      return toGatewayError(cause, this.#name, retryAfterSeconds);
+    }
+    return new GatewayError('PROVIDER_UNAVAILABLE', `directory ${this.#name}: no server is available`, {
+      cause,
+      fields: { directory: this.#name },
+      retryAfterSeconds,
+    });
+  }
+}

@@ -1,0 +1,331 @@
+/**
+ * Search filters: the configured text (RFC 4515) is parsed once at load, values go in as bytes of the encoded
+ * filter (RFC 4511 section 4.5.1.7). No filter text is ever put together from a value, so there is nothing to escape.
+ */
+import { GatewayError } from '../errors.ts';
+
+export type Placeholder = 'USERNAME' | 'DN';
+export type FilterValues = Readonly<Partial<Record<Placeholder, string>>>;
+
+/** One BER element: a filter ready to be sent. */
+export interface EncodedFilter {
+  readonly tag: number;
+  readonly content: Buffer;
+}
+
+/** A configured filter with its placeholders. */
+export interface FilterTemplate {
+  encode(values: FilterValues): EncodedFilter;
+  /** The same restrictions for whoever it is: what compared with %USERNAME% only asks that the attribute is there. */
+  readonly forAnyName: FilterTemplate;
+  readonly usesDn: boolean;
+}
+
+const tags = {
+  and: 0xa0,
+  or: 0xa1,
+  not: 0xa2,
+  equality: 0xa3,
+  substrings: 0xa4,
+  greaterOrEqual: 0xa5,
+  lessOrEqual: 0xa6,
+  present: 0x87,
+  approximate: 0xa8,
+  extensible: 0xa9,
+} as const;
+
+type Value = readonly (Buffer | Placeholder)[];
+type Node =
+  | { readonly kind: 'set'; readonly tag: number; readonly children: readonly Node[] }
+  | { readonly kind: 'comparison'; readonly tag: number; readonly attribute: string; readonly value: Value }
+  | { readonly kind: 'present'; readonly attribute: string }
+  | { readonly kind: 'substrings'; readonly attribute: string; readonly pieces: readonly Value[] }
+  | {
+      readonly kind: 'extensible';
+      readonly attribute: string;
+      readonly rule: string;
+      readonly value: Value;
+      readonly matchesDn: boolean;
+    };
+
+const maxDepth = 64;
+
+/** Throws GatewayError CONFIG_INVALID with the position of what is not a filter. */
+export function compileFilter(text: string): FilterTemplate {
+  const parser = new FilterParser(text);
+  return toTemplate(parser.parse());
+}
+
+export function equals(attribute: string, value: string): EncodedFilter {
+  return { tag: tags.equality, content: Buffer.concat([octets(attribute), octets(value)]) };
+}
+
+export function isPresent(attribute: string): EncodedFilter {
+  return { tag: tags.present, content: Buffer.from(attribute) };
+}
+
+export function allOf(filters: readonly EncodedFilter[]): EncodedFilter {
+  return { tag: tags.and, content: Buffer.concat(filters.map(toBytes)) };
+}
+
+export function anyOf(filters: readonly EncodedFilter[]): EncodedFilter {
+  return { tag: tags.or, content: Buffer.concat(filters.map(toBytes)) };
+}
+
+function toTemplate(node: Node): FilterTemplate {
+  const encode = toEncoder(node);
+  let forAnyName: FilterTemplate | undefined;
+  return {
+    encode,
+    usesDn: hasPlaceholder(node, 'DN'),
+    get forAnyName() {
+      forAnyName ??= toTemplate(withoutName(node));
+      return forAnyName;
+    },
+  };
+}
+
+type Encoder = (values: FilterValues) => EncodedFilter;
+
+/** Parts without a placeholder are encoded here, once. */
+function toEncoder(node: Node): Encoder {
+  const build = toBuilder(node);
+  if (hasPlaceholder(node)) return build;
+  const constant = build({});
+  return () => constant;
+}
+
+function toBuilder(node: Node): Encoder {
+  switch (node.kind) {
+    case 'set': {
+      const children = node.children.map(toEncoder);
+      const { tag } = node;
+      return (values) => ({
+        tag,
+        content: Buffer.concat(children.map((child) => toBytes(child(values)))),
+      });
+    }
+    case 'comparison': {
+      const { tag, value } = node;
+      const attribute = octets(node.attribute);
+      return (values) => ({ tag, content: Buffer.concat([attribute, wrap(0x04, resolve(value, values))]) });
+    }
+    case 'present': {
+      const encoded = isPresent(node.attribute);
+      return () => encoded;
+    }
+    case 'substrings': {
+      const attribute = octets(node.attribute);
+      const { pieces } = node;
+      return (values) => ({
+        tag: tags.substrings,
+        content: Buffer.concat([attribute, wrap(0x30, Buffer.concat(encodePieces(pieces, values)))]),
+      });
+    }
+    case 'extensible': {
+      const { attribute, rule, value, matchesDn } = node;
+      return (values) => ({
+        tag: tags.extensible,
+        content: Buffer.concat([
+          rule === '' ? Buffer.alloc(0) : wrap(0x81, Buffer.from(rule)),
+          attribute === '' ? Buffer.alloc(0) : wrap(0x82, Buffer.from(attribute)),
+          wrap(0x83, resolve(value, values)),
+          matchesDn ? wrap(0x84, Buffer.from([0xff])) : Buffer.alloc(0),
+        ]),
+      });
+    }
+    default:
+      throw new TypeError(`unknown filter node ${JSON.stringify(node satisfies never)}`);
+  }
+}
+
+/** First piece: initial [0], last: final [2], the others: any [1]; empty ends are left out. */
+function encodePieces(pieces: readonly Value[], values: FilterValues): Buffer[] {
+  const encoded: Buffer[] = [];
+  pieces.forEach((piece, index) => {
+    const bytes = resolve(piece, values);
+    const tag = index === 0 ? 0x80 : index === pieces.length - 1 ? 0x82 : 0x81;
+    if (bytes.length > 0) encoded.push(wrap(tag, bytes));
+  });
+  return encoded;
+}
+
+function resolve(value: Value, values: FilterValues): Buffer {
+  const parts = value.map((part) => {
+    if (typeof part !== 'string') return part;
+    const inserted = values[part];
+    if (inserted === undefined) throw new TypeError(`the filter needs a value for %${part}%`);
+    return Buffer.from(inserted);
+  });
+  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+}
+
+function octets(text: string): Buffer {
+  return wrap(0x04, Buffer.from(text));
+}
+
+function toBytes(filter: EncodedFilter): Buffer {
+  return wrap(filter.tag, filter.content);
+}
+
+function wrap(tag: number, content: Buffer): Buffer {
+  const { length } = content;
+  const headerBytes = length < 0x80 ? 2 : length < 0x100 ? 3 : length < 0x10000 ? 4 : 5;
+  const bytes = Buffer.allocUnsafe(headerBytes + length);
+  bytes[0] = tag;
+  if (headerBytes === 2) {
+    bytes[1] = length;
+  } else {
+    bytes[1] = 0x80 | (headerBytes - 2);
+    bytes.writeUIntBE(length, 2, headerBytes - 2);
+  }
+  content.copy(bytes, headerBytes);
+  return bytes;
+}
+
+function partsOf(node: Node): Value {
+  switch (node.kind) {
+    case 'set':
+      return node.children.flatMap(partsOf);
+    case 'substrings':
+      return node.pieces.flat();
+    case 'present':
+      return [];
+    case 'comparison':
+    case 'extensible':
+      return node.value;
+    default:
+      throw new TypeError(`unknown filter node ${JSON.stringify(node satisfies never)}`);
+  }
+}
+
+function hasPlaceholder(node: Node, placeholder?: Placeholder): boolean {
+  return partsOf(node).some((part) => typeof part === 'string' && (placeholder ?? part) === part);
+}
+
+function withoutName(node: Node): Node {
+  if (node.kind === 'set') return { ...node, children: node.children.map(withoutName) };
+  if (node.kind === 'present') return node;
+  if (!hasPlaceholder(node, 'USERNAME')) return node;
+  return { kind: 'present', attribute: node.attribute === '' ? 'objectClass' : node.attribute };
+}
+
+/** `attr`, `attr;option` or a numeric OID (RFC 4512 section 2.5), then what follows it. */
+const itemPattern =
+  /^([A-Za-z][A-Za-z0-9-]*(?:;[A-Za-z0-9-]+)*|\d+(?:\.\d+)+)?(:dn)?(?::([A-Za-z0-9.-]+))?(:=|>=|<=|~=|=)/i;
+
+class FilterParser {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  parse(): Node {
+    const node = this.#filter(0);
+    if (this.#at !== this.#text.length) this.#fail('unexpected text behind the filter');
+    return node;
+  }
+
+  #filter(depth: number): Node {
+    if (depth > maxDepth) this.#fail(`more than ${maxDepth} levels`);
+    this.#expect('(');
+    const first = this.#text[this.#at];
+    let node: Node;
+    if (first === '&' || first === '|') {
+      this.#at++;
+      const children: Node[] = [];
+      while (this.#text[this.#at] === '(') children.push(this.#filter(depth + 1));
+      if (children.length === 0) this.#fail('expected a filter in parentheses');
+      node = { kind: 'set', tag: first === '&' ? tags.and : tags.or, children };
+    } else if (first === '!') {
+      this.#at++;
+      node = { kind: 'set', tag: tags.not, children: [this.#filter(depth + 1)] };
+    } else {
+      node = this.#item();
+    }
+    this.#expect(')');
+    return node;
+  }
+
+  #item(): Node {
+    const match = itemPattern.exec(this.#text.slice(this.#at));
+    if (match === null) return this.#fail('expected attribute=value');
+    const [whole, attribute = '', dn, rule = '', operator = ''] = match;
+    const isExtensible = operator === ':=';
+    if (!isExtensible && (dn !== undefined || rule !== '' || attribute === '')) this.#fail('expected ":="');
+    if (isExtensible && attribute === '' && rule === '')
+      this.#fail('expected an attribute or a matching rule');
+    this.#at += whole.length;
+    const pieces = this.#pieces();
+    if (operator === '=' && pieces.length > 1) {
+      const isEmpty = pieces.every((piece) => piece.length === 0);
+      if (isEmpty && pieces.length === 2) return { kind: 'present', attribute };
+      if (pieces.slice(1, -1).some((piece) => piece.length === 0)) this.#fail('"**" has no meaning');
+      return { kind: 'substrings', attribute, pieces };
+    }
+    if (pieces.length > 1) this.#fail('"*" is allowed only behind "="');
+    const value = pieces[0] ?? [];
+    if (isExtensible) return { kind: 'extensible', attribute, rule, value, matchesDn: dn !== undefined };
+    const tag =
+      operator === '>='
+        ? tags.greaterOrEqual
+        : operator === '<='
+          ? tags.lessOrEqual
+          : operator === '~='
+            ? tags.approximate
+            : tags.equality;
+    return { kind: 'comparison', tag, attribute, value };
+  }
+
+  /** The value up to the closing parenthesis, split at "*". */
+  #pieces(): Value[] {
+    const pieces: (Buffer | Placeholder)[][] = [[]];
+    let literal: Buffer[] = [];
+    const flush = (): void => {
+      if (literal.length > 0) pieces.at(-1)?.push(Buffer.concat(literal));
+      literal = [];
+    };
+    for (;;) {
+      const char = this.#text[this.#at];
+      if (char === undefined) this.#fail('expected ")"');
+      if (char === ')') break;
+      if (char === '(') this.#fail('"(" must be written \\28');
+      if (char === '*') {
+        flush();
+        pieces.push([]);
+        this.#at++;
+      } else if (char === '\\') {
+        const hex = this.#text.slice(this.#at + 1, this.#at + 3);
+        if (!/^[0-9a-fA-F]{2}$/.test(hex)) this.#fail('expected two hexadecimal digits behind "\\"');
+        literal.push(Buffer.from(hex, 'hex'));
+        this.#at += 3;
+      } else if (char === '%') {
+        const name = /^%(USERNAME|DN)%/.exec(this.#text.slice(this.#at))?.[1] as Placeholder | undefined;
+        if (name === undefined) return this.#fail('expected %USERNAME% or %DN%; "%" itself is written \\25');
+        flush();
+        pieces.at(-1)?.push(name);
+        this.#at += name.length + 2;
+      } else {
+        const plain = /^[^\\*()%\0]+/u.exec(this.#text.slice(this.#at))?.[0];
+        if (plain === undefined) return this.#fail('NUL must be written \\00');
+        literal.push(Buffer.from(plain));
+        this.#at += plain.length;
+      }
+    }
+    flush();
+    return pieces;
+  }
+
+  #expect(char: string): void {
+    if (this.#text[this.#at] !== char) this.#fail(`expected "${char}"`);
+    this.#at++;
+  }
+
+  #fail(message: string): never {
+    throw new GatewayError('CONFIG_INVALID', `filter, character ${this.#at + 1}: ${message}`, {
+      fields: { filter: this.#text },
+    });
+  }
+}

@@ -1,0 +1,40 @@
+/** Metrics of one server's operations, by the names and labels of the operator's contract. */
+import type { Metrics } from '../observability/metrics.ts';
+
+export type OperationName = 'connect' | 'bind' | 'search' | 'probe';
+export type OperationResult = 'ok' | 'refused' | 'unavailable' | 'config' | 'protocol';
+
+export interface ServerGauges {
+  readonly idle: number;
+  readonly busy: number;
+  readonly waitingForSearch: number;
+  readonly waitingForVerification: number;
+  readonly isOpen: boolean;
+}
+
+export class OperationMetrics {
+  readonly #metrics: Metrics;
+  readonly #labels: { readonly directory: string; readonly server: string };
+
+  constructor(metrics: Metrics, directory: string, serverIndex: number) {
+    this.#metrics = metrics;
+    this.#labels = { directory, server: String(serverIndex) };
+  }
+
+  /** Hot path: bench/ldap.ts. */
+  record(operation: OperationName, result: OperationResult, startedAt: number): void {
+    const labels = { ...this.#labels, operation, result };
+    this.#metrics.directoryOperations.inc(labels);
+    this.#metrics.directoryOperationDuration.observe(labels, (performance.now() - startedAt) / 1_000);
+  }
+
+  report(gauges: ServerGauges): void {
+    const { directoryConnections, directoryPoolWaiting, directoryBreakerOpen } = this.#metrics;
+    const labels = this.#labels;
+    directoryConnections.set({ ...labels, state: 'idle' }, gauges.idle);
+    directoryConnections.set({ ...labels, state: 'busy' }, gauges.busy);
+    directoryPoolWaiting.set({ ...labels, state: 'search' }, gauges.waitingForSearch);
+    directoryPoolWaiting.set({ ...labels, state: 'verification' }, gauges.waitingForVerification);
+    directoryBreakerOpen.set({ ...labels, state: 'open' }, gauges.isOpen ? 1 : 0);
+  }
+}

@@ -1,0 +1,51 @@
+/** Verifies passwords in a directory. Knows providers and people; how a directory is asked is the directory's. */
+import type { Directory, DirectoryPerson } from '../../directory/directory.ts';
+import type { Credential } from '../../identity/credential.ts';
+import type { AuthenticationOutcome, RefreshOutcome } from '../../identity/outcome.ts';
+import type { Principal } from '../../identity/principal.ts';
+import type { Attempt, Provider } from '../provider.ts';
+import type { LdapProviderOptions } from './options.ts';
+
+/** The directory stays the caller's: several providers may share it, so disposing of one does not close it. */
+export function createLdapProvider(options: LdapProviderOptions, directory: Directory): Provider {
+  const { name } = options;
+  return {
+    name,
+    type: options.type,
+    title: options.title ?? name,
+
+    async authenticate(credential: Credential, attempt: Attempt): Promise<AuthenticationOutcome> {
+      if (credential.kind !== 'password') return { kind: 'not-applicable' };
+      if (credential.provider !== undefined && credential.provider !== name)
+        return { kind: 'not-applicable' };
+      const outcome = await directory.verify(credential.username, credential.password, attempt);
+      if (outcome.kind === 'rejected') return outcome;
+      return { kind: 'authenticated', principal: toPrincipal(name, outcome.person) };
+    },
+
+    async refresh(principal: Principal, signal: AbortSignal): Promise<RefreshOutcome> {
+      const outcome = await directory.lookup({ id: principal.subject, username: principal.username }, signal);
+      if (outcome.kind === 'ended') return outcome;
+      return { kind: 'current', principal: toPrincipal(name, outcome.person), stale: outcome.stale };
+    },
+
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** Roles and access level come from the mapping rules. */
+function toPrincipal(provider: string, person: DirectoryPerson): Principal {
+  return {
+    provider,
+    subject: person.id,
+    username: person.username,
+    email: person.email,
+    displayName: person.displayName,
+    givenName: person.givenName,
+    familyName: person.familyName,
+    groups: person.groups,
+    roles: [],
+    accessLevel: 'user',
+    attributes: person.attributes,
+  };
+}
