@@ -21,6 +21,9 @@ export interface Worker {
   readonly metrics: Metrics;
   /** While true nothing this worker says reaches the primary. */
   isCutOff: boolean;
+  /** While an array, what the primary says is kept there; `deliver` hands it over at once, as one read of a pipe does. */
+  held: (() => void)[] | undefined;
+  deliver(): void;
 }
 
 export class SessionFixture implements AsyncDisposable {
@@ -43,12 +46,25 @@ export class SessionFixture implements AsyncDisposable {
     const [primary, end] = createChannelPair();
     this.hub.attach(primary);
     const metrics = new Metrics();
-    const link = { isCutOff: false };
+    const link: Pick<Worker, 'isCutOff' | 'held' | 'deliver'> = {
+      isCutOff: false,
+      held: undefined,
+      deliver: () => {
+        const held = link.held ?? [];
+        link.held = undefined;
+        for (const hand of held) hand();
+      },
+    };
     const channel: Channel = {
       ...end,
       post: (subject, body) => {
         if (!link.isCutOff) end.post(subject, body);
       },
+      on: (subject, listener) =>
+        end.on(subject, (body) => {
+          if (link.held === undefined) listener(body);
+          else link.held.push(() => listener(body));
+        }),
     };
     const client = createHubClient({ channel, clock: this.clock, deadlineMs: 150, heartbeatMs: 50 });
     const lifecycle = new SessionLifecycle({

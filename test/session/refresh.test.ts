@@ -1,9 +1,11 @@
 /** Reading groups and status again, behind the back of the requests. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GatewayError } from '#src/errors.ts';
 import type { RefreshOutcome } from '#src/identity/outcome.ts';
 import type { Principal } from '#src/identity/principal.ts';
+import { toStoredPrincipal } from '#src/session/codec.ts';
 import type { Refresher } from '#src/session/refresh.ts';
 import { createPrincipal, minuteMs, SessionFixture } from '#test/session/fixture.ts';
 import { until } from '#test/support/until.ts';
@@ -178,5 +180,22 @@ describe('a provider that is away', () => {
     );
     provider.answer({ kind: 'current', principal: promoted, stale: false });
     await until(() => session.principal.roles.includes('admin'));
+  });
+});
+
+describe('a refresh made elsewhere', () => {
+  test('is not lost to an older answer that arrives together with it', async () => {
+    await using fixture = new SessionFixture();
+    const [first, second] = [fixture.worker(), fixture.worker()];
+    const { ticket, session } = await first.lifecycle.issue(createPrincipal());
+    await second.client.sessions.count();
+    second.held = [];
+    const loading = second.lifecycle.load(ticket);
+    await until(() => second.held?.length);
+    await fixture.hub.sessions.refreshed(session.key, toStoredPrincipal(promoted), fixture.clock.now() + 1);
+    // The push was posted before that answered; a turn of the loop delivers it.
+    await nextTurn();
+    second.deliver();
+    assert.deepEqual((await loading)?.principal.roles, ['editor', 'admin']);
   });
 });
