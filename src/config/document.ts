@@ -4,6 +4,7 @@
  */
 import {
   Composer,
+  type CST,
   isAlias,
   isMap,
   isNode,
@@ -62,7 +63,11 @@ export function readDocument(text: string): ConfigDocument {
       report(fault.pos[0], [], fault.message);
     }
     if (second !== undefined) {
-      report(second.range[0], [], 'expected one YAML document, found a second one');
+      report(
+        second.contents?.range[0] ?? second.range[0],
+        [],
+        'expected one YAML document, found a second one',
+      );
     }
   }
   if (problems.length === 0) {
@@ -116,7 +121,7 @@ function compose(text: string, lines: LineCounter, report: Report): YamlDocument
     uniqueKeys: false,
     logLevel: 'silent',
   });
-  const documents: YamlDocument.Parsed[] = [];
+  const tokens: CST.Token[] = [];
   let lexemes = 0;
   let flowDepth = 0;
   for (const lexeme of new Lexer().lex(text)) {
@@ -126,11 +131,33 @@ function compose(text: string, lines: LineCounter, report: Report): YamlDocument
       report(parser.offset, [], lexemes > maxLexemes ? tooMuch : tooDeep);
       return [];
     }
-    for (const token of parser.next(lexeme)) documents.push(...composer.next(token));
+    tokens.push(...parser.next(lexeme));
   }
-  for (const token of parser.end()) documents.push(...composer.next(token));
-  documents.push(...composer.end());
-  return documents;
+  tokens.push(...parser.end());
+  for (const token of tokens) {
+    const deep = tooDeepToken(token);
+    if (deep !== undefined) {
+      report(deep.offset, [], tooDeep);
+      return [];
+    }
+  }
+  return Array.from(composer.compose(tokens));
+}
+
+/** The first token below `maxDepth` collections. Walked with a list: composing goes one call deeper at every level. */
+function tooDeepToken(root: CST.Token): CST.Token | undefined {
+  const open: [token: CST.Token, depth: number][] = [[root, 0]];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const [token, depth] = next;
+    if (depth > maxDepth) return token;
+    if (token.type === 'document' && token.value !== undefined) open.push([token.value, depth]);
+    if (!('items' in token)) continue;
+    for (const { key, value } of token.items) {
+      if (key != null) open.push([key, depth + 1]);
+      if (value !== undefined) open.push([value, depth + 1]);
+    }
+  }
+  return undefined;
 }
 
 const tooMuch = 'holds too many values';

@@ -19,11 +19,14 @@ const filter = z.string().superRefine((text, context) => {
 });
 const serverUrl = z
   .string()
-  .regex(
-    new RegExp(`^ldaps?://(\\[[0-9a-fA-F:.]+\\]|${hostNameSource})(:\\d{1,5})?/?$`),
-    'expected ldap://host[:port] or ldaps://host[:port]',
-  )
-  .refine((text) => URL.canParse(text), 'expected a URL that names a possible host and port');
+  .regex(new RegExp(`^ldaps?://(\\[[0-9a-fA-F:.]+\\]|${hostNameSource})(:\\d{1,5})?/?$`), {
+    message: 'expected ldap://host[:port] or ldaps://host[:port]',
+    abort: true,
+  })
+  .refine((text) => URL.canParse(text), {
+    message: 'expected a URL that names a possible host and port',
+    abort: true,
+  });
 
 const fields = z.strictObject({
   name: z
@@ -125,6 +128,8 @@ export const directoryOptions = fields.superRefine((options, context) => {
   options.servers.forEach((url, index) => {
     const issue = (message: string): void =>
       context.addIssue({ code: 'custom', path: ['servers', index], message });
+    // Refinements run although a field was refused; that problem is reported by itself.
+    if (!serverUrl.safeParse(url).success) return;
     const { port, isSecure } = parseServerUrl(url);
     if (port < 1 || port > 65_535) issue('expected a port between 1 and 65535');
     if (isSecure && options.startTls) {
