@@ -86,20 +86,18 @@ function notFound(language: Parameters<typeof samplePages.error>[1]): PageReply 
 const whoamiSample = {
   method: 'GET',
   target: '/reports/2026?sort=name&page=2',
-  headers: [
-    ...['Host', 'whoami.example.com'],
-    ...[
-      'User-Agent',
+  headers: Object.entries({
+    Host: 'whoami.example.com',
+    'User-Agent':
       'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36',
-    ],
-    ...['Accept', 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'],
-    ...['Accept-Language', 'ru,en;q=0.8'],
-    ...['Cookie', 'theme=dark; app_session=s3cret'],
-    ...['Remote-User', 'amelie.horvat'],
-    ...['Remote-Groups', 'staff,engineering,wiki-editors'],
-    ...['Remote-Name', Buffer.from('Амели Хорват').toString('latin1')],
-    ...['Remote-Email', 'amelie.horvat@example.com'],
-    ...['X-Forwarded-For', '10.1.2.3'],
-  ],
+    Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
+    'Accept-Language': 'ru,en;q=0.8',
+    Cookie: 'theme=dark; app_session=s3cret',
+    'Remote-User': 'amelie.horvat',
+    'Remote-Groups': 'staff,engineering,wiki-editors',
+    'Remote-Name': Buffer.from('Амели Хорват').toString('latin1'),
+    'Remote-Email': 'amelie.horvat@example.com',
+    'X-Forwarded-For': '10.1.2.3',
+  }).flat(),
   identityHeaders: ['Remote-User', 'Remote-Name', 'Remote-Email', 'Remote-Groups', 'Remote-Roles'],
 };
