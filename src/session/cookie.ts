@@ -1,7 +1,8 @@
 /**
- * The session cookie: how it is written, found in a `Cookie` header and kept from applications.
+ * The session cookie: how it is written and found in a `Cookie` header.
  * Knows the ticket's spelling, never what a ticket opens.
  */
+import { findCookie, isBlank } from '../lib/cookie-header.ts';
 import type { SessionOptions } from './options.ts';
 import { isTicket } from './ticket.ts';
 
@@ -55,50 +56,4 @@ export class SessionCookie {
   }
 }
 
-/**
- * A `Cookie` header without the cookies of these names, the rest as it was; '' when nothing is left.
- * Names compare exactly: a cookie that only resembles ours does not open anything.
- */
-export function withoutCookies(cookieHeader: string, names: readonly string[]): string {
-  if (!names.some((name) => findCookie(cookieHeader, name, 0) !== -1)) return cookieHeader;
-  const kept: string[] = [];
-  for (let start = 0; start <= cookieHeader.length; ) {
-    let end = cookieHeader.indexOf(';', start);
-    if (end === -1) end = cookieHeader.length;
-    const pair = trimBlanks(cookieHeader.slice(start, end));
-    if (pair !== '' && !names.some((name) => findCookie(pair, name, 0) === 0)) kept.push(pair);
-    start = end + 1;
-  }
-  return kept.join('; ');
-}
-
-const semicolon = 0x3b;
 const equalsSign = 0x3d;
-
-/**
- * Position of the next cookie called `name`: at the start or after ';', blanks around it allowed, '=' after it.
- * Only space and tab are blanks: a server that trims Unicode spaces reads a protected name where browsers saw another.
- */
-function findCookie(header: string, name: string, from: number): number {
-  for (let at = header.indexOf(name, from); at !== -1; at = header.indexOf(name, at + 1)) {
-    let before = at - 1;
-    while (before >= 0 && isBlank(header.charCodeAt(before))) before--;
-    if (before >= 0 && header.charCodeAt(before) !== semicolon) continue;
-    let after = at + name.length;
-    while (after < header.length && isBlank(header.charCodeAt(after))) after++;
-    if (header.charCodeAt(after) === equalsSign) return at;
-  }
-  return -1;
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
-}
-
-function trimBlanks(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}

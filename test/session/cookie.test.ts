@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { SessionCookie, withoutCookies } from '#src/session/cookie.ts';
+import { withoutCookies } from '#src/lib/cookie-header.ts';
+import { SessionCookie } from '#src/session/cookie.ts';
 import { createTicket } from '#src/session/ticket.ts';
 
 const name = '__Host-vratar';

@@ -1,0 +1,237 @@
+/**
+ * Asks the providers in configured order and answers once, the same way for every refusal: after the same time, and
+ * with the reason only in the log. Knows no HTTP and no session.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GatewayError } from '../errors.ts';
+import type { Credential } from '../identity/credential.ts';
+import type { AuthenticationOutcome, RefreshOutcome } from '../identity/outcome.ts';
+import type { Principal } from '../identity/principal.ts';
+import type { Clock } from '../lib/clock.ts';
+import { Deadline } from '../lib/deadline.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { isAcceptableInput } from './password-input.ts';
+import type { Attempt, Provider } from './provider.ts';
+import { reasonOf, SignInRecord, type SignInRequest } from './sign-in-record.ts';
+import type { Throttle, ThrottledAttempt } from './throttle.ts';
+
+/** No refusal is answered earlier than a random instant in this range, counted from the start of the attempt. */
+export interface RefusalFloor {
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+/** Above the time of a bind with a slow password hash, so that an unknown account cannot be told from a wrong password. */
+export const refusalFloor: RefusalFloor = { minMs: 400, maxMs: 600 };
+export const signInDeadlineMs = 8_000;
+
+export interface SignInChainOptions {
+  readonly providers: readonly Provider[];
+  readonly throttle: Throttle;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Default `refusalFloor`; tests shorten it. */
+  readonly refusalFloor?: RefusalFloor;
+  /** Default `signInDeadlineMs`. */
+  readonly deadlineMs?: number;
+}
+
+export type SignInOutcome = Exclude<AuthenticationOutcome, { kind: 'not-applicable' }>;
+
+export interface SignInChain {
+  /**
+   * Throws GatewayError THROTTLED, PROVIDER_UNAVAILABLE (also at the deadline), PROVIDER_PROTOCOL,
+   * PROVIDER_MISCONFIGURED, SESSION_STORE_UNAVAILABLE.
+   */
+  authenticate(credential: Credential, request: SignInRequest): Promise<SignInOutcome>;
+  /** Asks the person's own provider again. Throws as it does. */
+  refresh(principal: Principal, signal: AbortSignal): Promise<RefreshOutcome>;
+}
+
+export function createSignInChain(options: SignInChainOptions): SignInChain {
+  return new OrderedChain(options);
+}
+
+interface Verdict {
+  readonly outcome: SignInOutcome;
+  /** Who said so; `any`: nobody was asked. */
+  readonly provider: string;
+  /** A provider that could not judge, while no other one accepted the credential. */
+  readonly outage: GatewayError | undefined;
+}
+
+class OrderedChain implements SignInChain {
+  readonly #options: SignInChainOptions;
+  readonly #byName: ReadonlyMap<string, Provider>;
+  readonly #record: SignInRecord;
+  readonly #floor: RefusalFloor;
+  readonly #deadlineMs: number;
+
+  constructor(options: SignInChainOptions) {
+    this.#options = options;
+    this.#byName = new Map(options.providers.map((provider) => [provider.name, provider]));
+    this.#record = new SignInRecord(options.logger, options.metrics);
+    this.#floor = options.refusalFloor ?? refusalFloor;
+    this.#deadlineMs = options.deadlineMs ?? signInDeadlineMs;
+  }
+
+  async authenticate(credential: Credential, request: SignInRequest): Promise<SignInOutcome> {
+    const startedAt = performance.now();
+    const expiry = AbortSignal.timeout(this.#deadlineMs);
+    const signal = request.signal === undefined ? expiry : AbortSignal.any([expiry, request.signal]);
+    const throttled = await this.#admit(credential, request, signal);
+    try {
+      const verdict = await this.#judge(credential, request, throttled, signal);
+      const { outcome, provider, outage } = verdict;
+      await settle(throttled, verdict, request);
+      if (outage !== undefined) throw outage;
+      if (outcome.kind === 'authenticated') {
+        this.#record.accepted(credential, request, provider, outcome.principal.subject);
+      } else if (outcome.kind === 'rejected') {
+        this.#record.refused(credential, request, provider, outcome.reason);
+        await this.#untilFloor(startedAt);
+      }
+      return outcome;
+    } catch (error) {
+      this.#record.refused(credential, request, this.#labelOf(credential), reasonOf(error));
+      throw error;
+    }
+  }
+
+  async refresh(principal: Principal, signal: AbortSignal): Promise<RefreshOutcome> {
+    const provider = this.#byName.get(principal.provider);
+    // Taken out of the configuration: nobody vouches for the person any more.
+    if (provider === undefined) return { kind: 'ended', reason: 'sign-in-not-permitted' };
+    return await provider.refresh(principal, signal);
+  }
+
+  async #admit(
+    credential: Credential,
+    request: SignInRequest,
+    signal: AbortSignal,
+  ): Promise<ThrottledAttempt> {
+    try {
+      return await this.#options.throttle.begin(credential.username, request.clientAddress, signal);
+    } catch (error) {
+      const provider = this.#labelOf(credential);
+      this.#record.failed(provider, error, 0);
+      this.#record.refused(credential, request, provider, reasonOf(error));
+      throw error;
+    }
+  }
+
+  async #judge(
+    credential: Credential,
+    request: SignInRequest,
+    throttled: ThrottledAttempt,
+    signal: AbortSignal,
+  ): Promise<Verdict> {
+    let verdict: Verdict = malformed(this.#labelOf(credential));
+    // Malformed input is sent nowhere, and it costs a failure like any other guess.
+    if (!isAcceptableInput(credential.username, credential.password)) {
+      this.#record.judged(verdict.provider, verdict.outcome, 0);
+      return verdict;
+    }
+    const deadline = new Deadline(this.#deadlineMs, signal);
+    const attempt: Attempt = {
+      clientAddress: request.clientAddress,
+      signal,
+      admit: async (canonicalAccount) => await throttled.admit(canonicalAccount),
+    };
+    for (const provider of this.#candidates(credential)) {
+      try {
+        const outcome = await this.#ask(provider, credential, attempt, deadline);
+        if (outcome.kind === 'not-applicable') continue;
+        const { outage } = verdict;
+        verdict = { outcome, provider: provider.name, outage };
+        if (outcome.kind !== 'rejected') return { ...verdict, outage: undefined };
+        if (outcome.reason !== 'unknown-account') return verdict;
+      } catch (error) {
+        if (!isOutage(error)) {
+          await throttled.released();
+          throw error;
+        }
+        // Another provider may know the person; if none accepts, this is the answer.
+        verdict = { ...verdict, outage: verdict.outage ?? error };
+        if (deadline.isOver) return verdict;
+      }
+    }
+    return verdict;
+  }
+
+  async #ask(
+    provider: Provider,
+    credential: Credential,
+    attempt: Attempt,
+    deadline: Deadline,
+  ): Promise<AuthenticationOutcome> {
+    const startedAt = performance.now();
+    const seconds = (): number => (performance.now() - startedAt) / 1_000;
+    try {
+      const outcome = await deadline.race(provider.authenticate(credential, attempt), (reason) =>
+        toTimeout(provider.name, reason),
+      );
+      if (outcome.kind !== 'not-applicable') this.#record.judged(provider.name, outcome, seconds());
+      return outcome;
+    } catch (error) {
+      this.#record.failed(provider.name, error, seconds());
+      throw error;
+    }
+  }
+
+  /** A chosen provider alone; a name that is not configured: none. */
+  #candidates({ provider }: Credential): readonly Provider[] {
+    if (provider === undefined) return this.#options.providers;
+    const chosen = this.#byName.get(provider);
+    return chosen === undefined ? [] : [chosen];
+  }
+
+  /** A label of bounded values: the name as the form sent it would not be. */
+  #labelOf({ provider }: Credential): string {
+    return provider !== undefined && this.#byName.has(provider) ? provider : 'any';
+  }
+
+  async #untilFloor(startedAt: number): Promise<void> {
+    const { minMs, maxMs } = this.#floor;
+    const leftMs = startedAt + minMs + Math.random() * (maxMs - minMs) - performance.now();
+    if (leftMs > 0) await sleep(leftMs);
+  }
+}
+
+function malformed(provider: string): Verdict {
+  return { outcome: { kind: 'rejected', reason: 'credentials-malformed' }, provider, outage: undefined };
+}
+
+async function settle(
+  throttled: ThrottledAttempt,
+  { outcome, outage }: Verdict,
+  { signal }: SignInRequest,
+): Promise<void> {
+  if (outage !== undefined) {
+    // Neither an outage elsewhere nor hanging up early may make guessing free.
+    const isGuess = outcome.kind === 'rejected' && freeReasons.every((reason) => reason !== outcome.reason);
+    await (isGuess || signal?.aborted === true ? throttled.failed() : throttled.released());
+  } else if (outcome.kind === 'authenticated') {
+    await throttled.succeeded();
+  } else {
+    await (outcome.kind === 'rejected' ? throttled.failed() : throttled.released());
+  }
+}
+
+/** What a verdict says when the provider that is away was the one that mattered. */
+const freeReasons = ['credentials-malformed', 'unknown-account'] as const;
+
+/** "Cannot tell" of one provider, as opposed to the throttle's refusal, the store's outage or a defect. */
+function isOutage(error: unknown): error is GatewayError {
+  return error instanceof GatewayError && error.code.startsWith('PROVIDER_');
+}
+
+function toTimeout(provider: string, cause: unknown): GatewayError {
+  return new GatewayError('PROVIDER_UNAVAILABLE', 'the provider did not answer in time', {
+    ...(cause === undefined ? {} : { cause }),
+    fields: { provider },
+    retryAfterSeconds: 5,
+  });
+}
