@@ -118,11 +118,12 @@ async function run(
 /** For whoever sits at the terminal. Passwords go here only, never to the log. */
 function greet({ server }: Config, passwords: ReadonlyMap<string, string>): void {
   if (passwords.size === 0) return;
-  const lines = [...passwords].map(
-    ([account, password]) => `    account ${account}    one-time password ${password}\n`,
+  const accounts = [...passwords].map(
+    ([account, password]) =>
+      `    account   ${account.slice(account.indexOf(':') + 1)}\n    password  ${password}   (one-time: made for this run)\n\n`,
   );
   process.stderr.write(
-    `\n  Vratar is ready: ${server.publicUrl}${server.portalPath}/\n\n${lines.join('')}\n  Valid until this process ends.\n\n`,
+    `\n  Vratar is ready: ${server.publicUrl}${server.portalPath}/\n\n${accounts.join('')}`,
   );
 }
 

@@ -1,0 +1,102 @@
+/**
+ * What verifying a password in a directory costs: search, checks, bind and groups from the cache through the
+ * directory engine over 8 connections, against a loop in C over libldap doing the same search and bind.
+ * CPU of the client processes only, the same slapd, interleaved rounds.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { startSlapd } from '#test/servers/slapd.ts';
+import { groupsBase, peopleBase, service } from '#test/servers/slapd-data.ts';
+import { median, printConditions, range, report } from './harness/report.ts';
+
+const people = 1_000;
+const connections = 8;
+const warmUpSeconds = 4;
+const rounds = 6;
+const roundSeconds = 2;
+const ratioLimit = 1.6;
+const attributes = [
+  ...['uid', 'mail', 'givenName', 'sn', 'displayName', 'entryUUID'],
+  ...['pwdAccountLockedTime', 'pwdReset', 'pwdStartTime', 'pwdEndTime'],
+];
+
+interface Round {
+  readonly logins: number;
+  readonly cpuUs: number;
+}
+
+interface Contestant extends Disposable {
+  run(seconds: number): Promise<Round>;
+}
+
+export async function run(): Promise<boolean> {
+  const folder = await mkdtemp(join(tmpdir(), 'vratar-bench-'));
+  try {
+    const yardstick = join(folder, 'ldap_login');
+    const source = fileURLToPath(new URL('ldap_login.c', import.meta.url));
+    execFileSync('cc', ['-O2', '-o', yardstick, source, '-lldap', '-llber', '-lpthread']);
+    await using server = await startSlapd({ bulk: { people, teams: 50 }, statsLog: false });
+    const common = [
+      server.url,
+      String(connections),
+      String(people),
+      service.dn,
+      service.password,
+      peopleBase,
+    ];
+    using c = start(yardstick, [...common, ...attributes]);
+    const client = fileURLToPath(new URL('ldap-login.ts', import.meta.url));
+    using vratar = start(process.execPath, [client, ...common, groupsBase]);
+    await vratar.run(warmUpSeconds);
+    await c.run(1);
+    const ratios: number[] = [];
+    const figures: { c: Round; vratar: Round }[] = [];
+    for (let round = 0; round < rounds; round++) {
+      const isReversed = round % 2 === 1;
+      const first = await (isReversed ? vratar : c).run(roundSeconds);
+      const second = await (isReversed ? c : vratar).run(roundSeconds);
+      const figure = isReversed ? { c: second, vratar: first } : { c: first, vratar: second };
+      figures.push(figure);
+      ratios.push(figure.vratar.cpuUs / figure.c.cpuUs);
+    }
+    const cost = (pick: (figure: { c: Round; vratar: Round }) => number) => median(figures.map(pick));
+    return report({
+      name: `LDAP sign-in over ${connections} connections, CPU against libldap`,
+      value: median(ratios),
+      limit: ratioLimit,
+      unit: '×',
+      detail:
+        `rounds ${range(ratios)}; CPU per sign-in ${cost((f) => f.vratar.cpuUs).toFixed(1)} µs, libldap ` +
+        `${cost((f) => f.c.cpuUs).toFixed(1)} µs; per second ` +
+        `${Math.round(cost((f) => f.vratar.logins) / roundSeconds)}, libldap ` +
+        `${Math.round(cost((f) => f.c.logins) / roundSeconds)}`,
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function start(command: string, args: readonly string[]): Contestant {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    run: async (seconds) => {
+      child.stdin.write(`${seconds}\n`);
+      const line = await lines.next();
+      if (line.done === true) throw new Error(`${command} ended with ${child.exitCode ?? 'no code'}`);
+      return JSON.parse(line.value) as Round;
+    },
+    [Symbol.dispose]: () => {
+      child.kill('SIGKILL');
+    },
+  };
+}
+
+if (import.meta.main) {
+  printConditions();
+  process.exitCode = (await run()) ? 0 : 1;
+}
