@@ -103,7 +103,8 @@ function isHarmlessUrl(url: string): boolean {
   return /^(https?:\/\/|\/(?![\t\r\n]*[/\\])|[?#])/.test(url);
 }
 
-// A template's text never changes, so its check is remembered per call site: 40 times cheaper than scanning again.
+// A template's text never changes, so its check is remembered per call site: twelve times cheaper than scanning
+// again (a card with a heading and a link: 0.26 against 3.2 µs of CPU, Node 24.21).
 const knownPlaces = new WeakMap<TemplateStringsArray, readonly Place[]>();
 
 function placesOf(strings: TemplateStringsArray): readonly Place[] {

@@ -12,7 +12,7 @@ export interface ErrorModel {
   readonly requestId: string;
   /** A form with a bad CSRF value or from a foreign origin: its own text instead of "no access". */
   readonly isFormExpired?: boolean;
-  /** Who is signed in, for a denial. `csrf` adds the way to another account. */
+  /** Who is signed in: shown on a denial only, where it explains something. `csrf` adds the way to another account. */
   readonly signedIn?: { readonly name: string; readonly csrf?: string | undefined } | undefined;
   /** Sent as Retry-After. */
   readonly retryAfterSeconds?: number | undefined;
@@ -23,14 +23,15 @@ export interface ErrorModel {
 export function renderError(site: Site, language: Language, model: ErrorModel): string {
   const text = messages[language];
   const { title, advice } = errorText(text.error, model);
+  const signedIn = model.status === 403 && model.isFormExpired !== true ? model.signedIn : undefined;
   const main = html`<section class="card error">
 <p class="status" aria-hidden="true">${model.status}</p>
 <h1>${title}</h1>
 <p>${advice}</p>
-${model.signedIn && html`<p>${text.error.signedInAs} <strong><bdi>${model.signedIn.name}</bdi></strong>.</p>`}
+${signedIn && html`<p>${text.error.signedInAs} <strong><bdi>${signedIn.name}</bdi></strong>.</p>`}
 <div class="actions">
 ${primaryAction(site, text, model)}
-${model.signedIn?.csrf !== undefined && signOutForm(site, model.signedIn.csrf, text.error.otherAccount)}
+${signedIn?.csrf !== undefined && signOutForm(site, signedIn.csrf, text.error.otherAccount)}
 </div>
 <p class="request-id">${text.error.requestId} <code>${model.requestId}</code>. ${text.error.requestIdHint}</p>
 </section>`;

@@ -281,6 +281,16 @@ describe('the error page', () => {
     assert.doesNotMatch(render(undefined), /signed in as/);
   });
 
+  test('does not offer another account where that would not help', () => {
+    const signedIn = { name: 'Ann', csrf: 'c' };
+    for (const model of [{ status: 502 }, { status: 404 }, { status: 403, isFormExpired: true }]) {
+      assert.doesNotMatch(
+        textOf(samplePages.error({ requestId: '', signedIn, ...model }, 'en')),
+        /Ann|<form/,
+      );
+    }
+  });
+
   test('tells when to come back', () => {
     const reply = samplePages.error({ status: 503, requestId: '', retryAfterSeconds: 5 }, 'en');
     assert.equal(headerOf(reply.headers, 'Retry-After'), '5');
