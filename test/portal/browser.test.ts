@@ -28,7 +28,7 @@ interface Visit extends AsyncDisposable {
 
 async function visit(url: string, options: BrowserContextOptions = {}): Promise<Visit> {
   const context: BrowserContext = await chromium.browser.newContext(options);
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {
