@@ -169,3 +169,63 @@ for (const { name, yaml, whole, expect } of rows) {
     assert.deepEqual(problems, [expect]);
   });
 }
+
+const accepted: readonly { readonly name: string; readonly yaml: string }[] = [
+  {
+    name: 'ldap:// upgraded by StartTLS',
+    yaml: directory('servers: ["ldap://b.example.com"], startTls: true'),
+  },
+  {
+    name: 'ldap:// on loopback',
+    yaml: directory('servers: ["ldap://localhost", "ldap://127.0.0.9:10389", "ldap://[::1]"]'),
+  },
+  {
+    name: 'ldap:// where clear text is asked for',
+    yaml: directory('servers: ["ldap://b.example.com"], allowPlaintext: true'),
+  },
+  {
+    name: 'a DN that holds a colon',
+    yaml: application('rules: [ { access: { groups: ["cn=a:b,dc=x"] } } ]'),
+  },
+  {
+    name: 'a header of another preset',
+    yaml: application('headers: { set: { X-Forwarded-User: "${username}" } }'),
+  },
+  {
+    name: 'a preset header with another content',
+    yaml: application('headers: { set: { Remote-User: "${subject}" } }'),
+  },
+  {
+    name: 'a placeholder for an attribute that a directory declares',
+    yaml:
+      directory('servers: ["ldaps://a"]').replace('baseDn: dc=x', 'baseDn: dc=x, attributes: { unit: ou }') +
+      application('headers: { set: { X-Unit: "${attributes.unit} (${provider})" } }'),
+  },
+  {
+    name: 'references to what exists',
+    yaml:
+      `${directory('servers: ["ldaps://a"]')}providers: [ { name: main, type: ldap, directory: corp } ]\n` +
+      'roles: [ { when: { provider: main, group: "corp:staff", user: "main:bob" }, grant: { roles: [a] } } ]\n' +
+      'applications: [ { name: a, hosts: [a.example.com], rules: [ { access: { users: ["main:bob", "eve"], groups: ["corp:staff", "staff"], providers: [main] } } ] } ]\n',
+  },
+  {
+    name: 'one account name in two providers',
+    yaml: `${local('[ { username: a } ]')}  - { name: other, type: local, users: [ { username: a } ] }\n`,
+  },
+  {
+    name: 'one host with two prefixes, and a wildcard beside it',
+    yaml: `${application('pathPrefix: /a')}  - { name: b, hosts: [wiki.example.com, "*.example.com"], pathPrefix: /b }\n`,
+  },
+  {
+    name: 'a cookie domain above the public host',
+    yaml: 'session: { cookie: { domain: example.com, sameSite: none } }\n',
+  },
+  { name: 'both listeners on ports the system chooses', yaml: 'management: { listen: 127.0.0.1:0 }\n' },
+  { name: 'one port on two addresses', yaml: 'management: { listen: 127.0.0.2:8080 }\n' },
+];
+
+for (const { name, yaml } of accepted) {
+  test(`accepts ${name}`, () => {
+    assert.deepEqual(readLines(serverLine + yaml).problems, []);
+  });
+}
