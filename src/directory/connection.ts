@@ -67,6 +67,8 @@ export class LdapConnection {
   readonly #socket: Socket;
   readonly #client: Client;
   readonly #options: ConnectionOptions;
+  /** The server gives up before we do, so that one slow search does not cost the whole connection. */
+  readonly #serverTimeLimitSeconds: number;
   readonly #pending = new Set<PendingOperation>();
   #watch: NodeJS.Timeout | undefined;
   #burstBytes = 0;
@@ -87,6 +89,7 @@ export class LdapConnection {
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#serverTimeLimitSeconds = Math.max(1, Math.floor((options.operationTimeoutMs * 0.6) / 1_000));
     let isHandedOver = false;
     const handOver = (): Socket => {
       if (isHandedOver) throw new Error('an LDAP connection is used once');
@@ -118,17 +121,14 @@ export class LdapConnection {
   async search(request: SearchRequest): Promise<LdapEntry[]> {
     if (this.#bindAnswer !== undefined)
       throw new TypeError('a search must not share a connection with a bind');
-    const { searchEntries } = await this.#run(
-      'search',
-      async () =>
-        await this.#client.search(request.baseDn, {
-          scope: request.scope,
-          filter: new RawFilter(request.filter),
-          attributes: request.attributes as string[],
-          sizeLimit: request.sizeLimit,
-          // The server gives up before we do, so that one slow search does not cost the whole connection.
-          timeLimit: Math.max(1, Math.floor((this.#options.operationTimeoutMs * 0.6) / 1_000)),
-        }),
+    const { searchEntries } = await this.#run('search', () =>
+      this.#client.search(request.baseDn, {
+        scope: request.scope,
+        filter: new RawFilter(request.filter),
+        attributes: request.attributes as string[],
+        sizeLimit: request.sizeLimit,
+        timeLimit: this.#serverTimeLimitSeconds,
+      }),
     );
     return searchEntries;
   }
@@ -164,7 +164,7 @@ export class LdapConnection {
     const policy = new PasswordPolicyControl();
     let code: number = resultCode.success;
     try {
-      await this.#run('bind', async () => await this.#client.bind(dn, password.reveal(), policy));
+      await this.#run('bind', () => this.#client.bind(dn, password.reveal(), policy));
     } catch (error) {
       if (!(error instanceof LdapFailure) || error.resultCode === undefined) throw error;
       code = error.resultCode;
@@ -220,8 +220,8 @@ export class LdapConnection {
     this.#options.onClose(this);
   }
 
-  async #run<Result>(what: string, start: () => Promise<Result>): Promise<Result> {
-    return await new Promise<Result>((resolve, reject) => {
+  #run<Result>(what: string, start: () => Promise<Result>): Promise<Result> {
+    return new Promise<Result>((resolve, reject) => {
       if (!this.#isAlive) {
         reject(new LdapFailure('the connection is closed', { kind: 'unavailable', stage: 'operation' }));
         return;

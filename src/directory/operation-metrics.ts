@@ -15,6 +15,11 @@ export interface ServerGauges {
 export class OperationMetrics {
   readonly #metrics: Metrics;
   readonly #labels: { readonly directory: string; readonly server: string };
+  /** Label sets of operations and results, made once each. */
+  readonly #series = new Map<
+    string,
+    Readonly<Record<'directory' | 'server' | 'operation' | 'result', string>>
+  >();
 
   constructor(metrics: Metrics, directory: string, serverIndex: number) {
     this.#metrics = metrics;
@@ -23,7 +28,12 @@ export class OperationMetrics {
 
   /** Hot path: bench/ldap.ts. */
   record(operation: OperationName, result: OperationResult, startedAt: number): void {
-    const labels = { ...this.#labels, operation, result };
+    const key = `${operation} ${result}`;
+    let labels = this.#series.get(key);
+    if (labels === undefined) {
+      labels = { ...this.#labels, operation, result };
+      this.#series.set(key, labels);
+    }
     this.#metrics.directoryOperations.inc(labels);
     this.#metrics.directoryOperationDuration.observe(labels, (performance.now() - startedAt) / 1_000);
   }

@@ -38,6 +38,6 @@ export const defaultTimings: Timings = {
   sweepMs: 1_000,
   retryMs: [1_000, 3_000, 6_000, 12_000, 24_000, 30_000],
   slowRetryMs: [30_000, 60_000, 120_000, 300_000],
-  maxWaiting: 64,
+  maxWaiting: 256,
   maxBurstBytes: 8 * 1_048_576,
 };
