@@ -135,6 +135,11 @@ class OrderedChain implements SignInChain {
       return verdict;
     }
     const deadline = new Deadline(this.#deadlineMs, signal);
+    let isTimeOver = false;
+    const onEnd = (provider: string, reason: unknown): GatewayError => {
+      isTimeOver = true;
+      return toTimeout(provider, reason);
+    };
     const attempt: Attempt = {
       clientAddress: request.clientAddress,
       signal,
@@ -142,7 +147,13 @@ class OrderedChain implements SignInChain {
     };
     for (const provider of this.#candidates(credential)) {
       try {
-        const outcome = await this.#ask(provider, credential, attempt, deadline);
+        const outcome = await this.#ask(
+          provider.name,
+          async () =>
+            await deadline.race(provider.authenticate(credential, attempt), (reason) =>
+              onEnd(provider.name, reason),
+            ),
+        );
         if (outcome.kind === 'not-applicable') continue;
         const { outage } = verdict;
         verdict = { outcome, provider: provider.name, outage };
@@ -155,28 +166,24 @@ class OrderedChain implements SignInChain {
         }
         // Another provider may know the person; if none accepts, this is the answer.
         verdict = { ...verdict, outage: verdict.outage ?? error };
-        if (deadline.isOver) return verdict;
+        if (isTimeOver) return verdict;
       }
     }
     return verdict;
   }
 
   async #ask(
-    provider: Provider,
-    credential: Credential,
-    attempt: Attempt,
-    deadline: Deadline,
+    provider: string,
+    authenticate: () => Promise<AuthenticationOutcome>,
   ): Promise<AuthenticationOutcome> {
     const startedAt = performance.now();
     const seconds = (): number => (performance.now() - startedAt) / 1_000;
     try {
-      const outcome = await deadline.race(provider.authenticate(credential, attempt), (reason) =>
-        toTimeout(provider.name, reason),
-      );
-      if (outcome.kind !== 'not-applicable') this.#record.judged(provider.name, outcome, seconds());
+      const outcome = await authenticate();
+      if (outcome.kind !== 'not-applicable') this.#record.judged(provider, outcome, seconds());
       return outcome;
     } catch (error) {
-      this.#record.failed(provider.name, error, seconds());
+      this.#record.failed(provider, error, seconds());
       throw error;
     }
   }

@@ -167,7 +167,8 @@ export function sessionStoreContract(name: string, create: () => Promise<StoreFi
         fixture.other.claimRefresh(session.key, session.refreshedAtMs),
         fixture.store.claimRefresh(session.key, session.refreshedAtMs),
       ]);
-      assert.deepEqual(claims.toSorted(), ['granted', 'taken', 'taken']);
+      assert.equal(claims.filter((claim) => claim === 'granted').length, 1);
+      assert.equal(claims.filter((claim) => claim === 'taken').length, 2);
       await fixture.store.refreshed(session.key, session.principal, nowMs + 1_000);
       const late = await fixture.other.claimRefresh(session.key, session.refreshedAtMs);
       assert.deepEqual(late, { ...session, refreshedAtMs: nowMs + 1_000 });

@@ -267,7 +267,9 @@ describe('the trail of a sign-in', () => {
     const reasons = log.of('sign-in.refused').map((line) => line['reason']);
     assert.deepEqual(reasons, [
       'provider-unavailable',
-      ...new Array<string>(3).fill('wrong-password'),
+      'wrong-password',
+      'wrong-password',
+      'wrong-password',
       'throttled',
     ]);
     const { body } = await metrics.expose();

@@ -41,7 +41,7 @@ describe('a password hash', () => {
   test('made by the reference implementation is verified', async () => {
     // phc-winner-argon2, src/test.c: argon2id, t=2, m=2^16, p=1.
     const reference =
-      '$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHApl8ArZWb2GRPPc';
+      '$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc';
     assert.equal(await new PasswordVerifier().verify(parsed(reference), 'password', never), true);
   });
 
@@ -69,7 +69,7 @@ describe('a password hash', () => {
   });
 
   const salt = 'c29tZXNhbHQ';
-  const tag = 'CTFhFdXPJO1aFaMaO6Mm5c8y7cJHApl8ArZWb2GRPPc';
+  const tag = 'CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc';
   const refused = [
     { case: 'of another variant', text: `$argon2i$v=19$m=65536,t=2,p=1$${salt}$${tag}` },
     { case: 'of another version', text: `$argon2id$v=16$m=65536,t=2,p=1$${salt}$${tag}` },

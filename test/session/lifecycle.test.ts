@@ -106,13 +106,12 @@ describe('a session', () => {
     const worker = fixture.worker();
     let loads = 0;
     const { sessions } = worker.client;
-    const { load } = sessions;
     const counted = fixture.worker({
       store: Object.create(sessions, {
         load: {
           value: async (key: string) => {
             loads++;
-            return await load(key);
+            return await sessions.load(key);
           },
         },
       }) as typeof sessions,

@@ -26,8 +26,8 @@ describe('a ticket', () => {
       { numRuns: 2_000 },
     );
     const ticket = createTicket();
-    const accepted = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'].filter((last) =>
-      isTicket(ticket.slice(0, -1) + last),
+    const accepted = Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_').filter(
+      (last) => isTicket(ticket.slice(0, -1) + last),
     );
     assert.equal(accepted.length, 16);
   });
