@@ -145,8 +145,9 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
     const listener = await listen({
       address: config.server.listen,
       handler,
-      onRefused: (status) =>
-        metrics.httpRequests.inc({ listener: 'public', surface: 'proxy', code: String(status) }),
+      onRefused: (status) => {
+        metrics.httpRequests.cell({ listener: 'public', surface: 'proxy', code: String(status) }).count++;
+      },
     });
     return gatewayWorker(listener, config, resources, {
       report: async () => {
@@ -188,11 +189,13 @@ function staleForMs(config: Config, providerName: string): number {
   return directory?.cache.staleFor ?? Number.POSITIVE_INFINITY;
 }
 
-/** Origins that the sign-in form may lead to. */
-function formTargets({ applications, publicOrigin }: Snapshot): readonly string[] {
-  return applications.all.flatMap(({ options }) =>
-    options.hosts.map((host) => `${publicOrigin.scheme}://${host}`),
-  );
+/**
+ * Foreign origins that the sign-in form may lead to: with a cookie domain every host below it. Without one people
+ * sign in on the application's own host, and the policy's 'self' is enough.
+ */
+function formTargets({ publicOrigin, cookieDomain }: Snapshot): readonly string[] {
+  if (cookieDomain === undefined) return [];
+  return [`${publicOrigin.scheme}://${cookieDomain}`, `${publicOrigin.scheme}://*.${cookieDomain}`];
 }
 
 function attemptLimits({ throttle }: Config): AttemptLimits {

@@ -55,7 +55,7 @@ export class ProtectedApplication implements Routed {
     ]);
     this.upstream = upstream;
     this.#methods = withHead(options.methods);
-    this.#render = injector.render;
+    this.#render = (principal) => injector.render(principal);
     this.#anonymous = this.#compute(undefined);
   }
 

@@ -1,9 +1,9 @@
 /** Answers what was thrown: a page for a person, JSON for a program, a log line for the operator. */
 import { randomUUID } from 'node:crypto';
-import type { GatewayError } from '../errors.ts';
 import { errorReply } from '../http/error-reply.ts';
 import { type Exchange, reply, replyJson } from '../http/exchange.ts';
 import { isNavigation } from '../http/navigation.ts';
+import { languageParameter } from '../portal/language.ts';
 import type { Session } from '../session/session.ts';
 import type { CsrfGuard } from './csrf.ts';
 import type { GatewayDependencies } from './dependencies.ts';
@@ -22,7 +22,7 @@ export class Failures {
   }
 
   /** Never throws. `session` is shown on a denial, with the way to another account. */
-  answer(exchange: Exchange, surface: Surface, error: GatewayError | unknown, session?: Session): void {
+  answer(exchange: Exchange, surface: Surface, error: unknown, session?: Session): void {
     const { logger } = this.#dependencies;
     const { status, code, title, log, retryAfterSeconds, close } = errorReply(error);
     const requestId = randomUUID();
@@ -40,7 +40,7 @@ export class Failures {
     }
     const connection = close === true ? ['Connection', 'close'] : [];
     if (surface !== 'forward_auth' && isNavigation(exchange.head)) {
-      this.#page(exchange, { status, code, requestId, retryAfterSeconds }, connection, session);
+      this.#page(exchange, surface, { status, code, requestId, retryAfterSeconds }, connection, session);
     } else {
       const retryAfter =
         retryAfterSeconds === undefined ? [] : ['Retry-After', String(Math.ceil(retryAfterSeconds))];
@@ -51,11 +51,15 @@ export class Failures {
 
   #page(
     exchange: Exchange,
+    surface: Surface,
     failure: { status: number; code: string; requestId: string; retryAfterSeconds: number | undefined },
     extra: readonly string[],
     session: Session | undefined,
   ): void {
-    const csrf = this.#csrf.token(exchange);
+    const csrf = session === undefined ? undefined : this.#csrf.token(exchange);
+    const { url = '/', method } = exchange.request;
+    // The gateway's own pages understand `?lang=`; an application's address is not ours to extend.
+    const location = surface === 'portal' && method === 'GET' ? url : undefined;
     const page = this.#dependencies.pages.error(
       {
         status: failure.status,
@@ -65,15 +69,16 @@ export class Failures {
         signedIn:
           session === undefined
             ? undefined
-            : { name: session.principal.displayName ?? session.principal.username, csrf: csrf.value },
+            : { name: session.principal.displayName ?? session.principal.username, csrf: csrf?.value },
+        location,
       },
-      languageOf(exchange),
+      languageOf(exchange, location === undefined ? undefined : languageIn(location)),
     );
-    reply(
-      exchange,
-      page.status,
-      [...page.headers, ...extra, ...(session === undefined ? [] : csrf.headers)],
-      page.body,
-    );
+    reply(exchange, page.status, [...page.headers, ...extra, ...(csrf?.headers ?? [])], page.body);
   }
+}
+
+function languageIn(location: string): string | undefined {
+  const at = location.indexOf('?');
+  return at < 0 ? undefined : (new URLSearchParams(location.slice(at)).get(languageParameter) ?? undefined);
 }

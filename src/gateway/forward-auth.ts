@@ -42,7 +42,7 @@ export class ForwardAuth {
     return session.then(
       (loaded) => this.#decide(exchange, dialect, original, application, loaded),
       (error: unknown) => {
-        this.#traffic.decided(application.options.name, dialect.name, 'error');
+        this.#traffic.undecided(application.options.name, dialect.name);
         throw error;
       },
     );

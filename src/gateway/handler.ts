@@ -11,7 +11,7 @@ import { plainAddress } from '../lib/address-set.ts';
 import { languageCookieName } from '../portal/language.ts';
 import { CsrfGuard } from './csrf.ts';
 import type { GatewayDependencies } from './dependencies.ts';
-import { type Dialect, dialectOf } from './dialects.ts';
+import { type Dialect, dialectOf, dialects } from './dialects.ts';
 import { Failures } from './failures.ts';
 import { ForwardAuth } from './forward-auth.ts';
 import { Portal } from './portal.ts';
@@ -27,6 +27,9 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
   const { snapshot, clock, metrics, sessionCookie } = dependencies;
   const { portalPath, trustedProxies } = snapshot;
   const endpoints = `${portalPath}/auth/`;
+  const byPath = new Map<string, Dialect>(
+    Object.values(dialects).map((dialect) => [endpoints + dialect.name, dialect]),
+  );
   const traffic = new Traffic(metrics);
   const csrf = new CsrfGuard(
     sessionCookie.name.replace(/^__Host-/, ''),
@@ -81,9 +84,8 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
   return (request, response) => {
     const exchange = open(request, response);
     const url = request.url as string;
-    const dialect: Dialect | undefined = url.startsWith(endpoints)
-      ? dialectOf(url.slice(endpoints.length))
-      : undefined;
+    const dialect =
+      byPath.get(url) ?? (url.startsWith(endpoints) ? dialectOf(url.slice(endpoints.length)) : undefined);
     const surface: Surface =
       dialect !== undefined ? 'forward_auth' : url.startsWith(portalPath) ? 'portal' : 'proxy';
     try {

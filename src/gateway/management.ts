@@ -50,8 +50,8 @@ export function createManagementHandler(source: ManagementSource): RequestHandle
       });
       response.end(request.method === 'HEAD' ? undefined : body);
       const labels = { listener: 'management', surface: 'management', code: String(status) };
-      metrics.httpRequests.inc(labels);
-      metrics.httpRequestDuration.observe(labels, (performance.now() - startedAt) / 1_000);
+      metrics.httpRequests.cell(labels).count++;
+      metrics.httpRequestDuration.cell(labels).observe((performance.now() - startedAt) / 1_000);
     };
     const path = (request.url as string).split('?', 1)[0] as string;
     const answer = Object.hasOwn(answers, path) ? answers[path] : undefined;

@@ -57,7 +57,7 @@ export class ReverseProxy {
     return session.then(
       (loaded) => this.#decide(exchange, origin, target, application, loaded),
       (error: unknown) => {
-        this.#traffic.decided(application.options.name, 'proxy', 'error');
+        this.#traffic.undecided(application.options.name, 'proxy');
         throw error;
       },
     );
@@ -131,11 +131,10 @@ export class ReverseProxy {
 
   #upstreamAnswered(exchange: Exchange, application: string, code: string): void {
     const { metrics } = this.#dependencies;
-    metrics.upstreamRequests.inc({ application, code });
-    metrics.upstreamRequestDuration.observe(
-      { application, code },
-      (performance.now() - exchange.startedAt) / 1_000,
-    );
+    metrics.upstreamRequests.cell({ application, code }).count++;
+    metrics.upstreamRequestDuration
+      .cell({ application, code })
+      .observe((performance.now() - exchange.startedAt) / 1_000);
   }
 
   #challenge(exchange: Exchange, origin: RequestOrigin, target: Target): void {

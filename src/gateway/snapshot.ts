@@ -40,7 +40,7 @@ export function compileSnapshot(options: SnapshotOptions): Snapshot {
       const upstreams = applications.all
         .map(({ upstream }) => upstream)
         .filter((upstream) => upstream instanceof Upstream);
-      await Promise.all(upstreams.map(async (upstream) => upstream[Symbol.asyncDispose]()));
+      await Promise.all(upstreams.map(async (upstream) => await upstream[Symbol.asyncDispose]()));
     },
   };
 }

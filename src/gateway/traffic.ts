@@ -1,15 +1,26 @@
-/** Counts what was answered and decided. Label sets are few, so each is looked up once and then only incremented. */
+/** Counts what was answered and decided. Each label set is looked up once; after that counting is an addition. */
 import type { Decision } from '../access/decision.ts';
 import type { Exchange } from '../http/exchange.ts';
+import type { CounterCell, HistogramCell } from '../observability/hot-metrics.ts';
 import type { Metrics } from '../observability/metrics.ts';
 
 export type Surface = 'forward_auth' | 'proxy' | 'portal';
 
-/** `proxy`: decided by the gateway's own reverse proxy. */
-export type DecisionDialect = string;
+interface AnswerCells {
+  readonly requests: CounterCell;
+  readonly duration: HistogramCell;
+}
 
 export class Traffic {
   readonly #metrics: Metrics;
+  /** By surface, then by status. */
+  readonly #answers: Record<Surface, Map<number, AnswerCells>> = {
+    forward_auth: new Map(),
+    proxy: new Map(),
+    portal: new Map(),
+  };
+  /** By dialect and application, then by decision: rules make their decisions once, so they are keys. */
+  readonly #decisions = new Map<string, Map<string, Map<Decision, CounterCell>>>();
 
   constructor(metrics: Metrics) {
     this.#metrics = metrics;
@@ -17,17 +28,38 @@ export class Traffic {
 
   /** Hot path: `bench/forward-auth.ts`. Called once per request, when its answer is finished. */
   answered(exchange: Exchange, surface: Surface, status: number): void {
-    const labels = { listener: 'public', surface, code: String(status) };
-    this.#metrics.httpRequests.inc(labels);
-    this.#metrics.httpRequestDuration.observe(labels, (performance.now() - exchange.startedAt) / 1_000);
+    const cells = this.#answers[surface].get(status) ?? this.#openAnswers(surface, status);
+    cells.requests.count++;
+    cells.duration.observe((performance.now() - exchange.startedAt) / 1_000);
   }
 
-  /** Hot path: `bench/forward-auth.ts`. */
-  decided(application: string, dialect: DecisionDialect, decision: Decision | 'error'): void {
-    this.#metrics.decisions.inc(
-      decision === 'error'
-        ? { application, dialect, decision: 'error', reason: 'unavailable' }
-        : { application, dialect, decision: decision.kind, reason: decision.reason },
-    );
+  /** Hot path: `bench/forward-auth.ts`. `dialect` is `proxy` for the gateway's own reverse proxy. */
+  decided(application: string, dialect: string, decision: Decision): void {
+    const cell = this.#decisions.get(dialect)?.get(application)?.get(decision);
+    (cell ?? this.#openDecision(application, dialect, decision)).count++;
+  }
+
+  /** No decision could be made. */
+  undecided(application: string, dialect: string): void {
+    this.#metrics.decisions.cell({ application, dialect, decision: 'error', reason: 'unavailable' }).count++;
+  }
+
+  #openAnswers(surface: Surface, status: number): AnswerCells {
+    const labels = { listener: 'public', surface, code: String(status) };
+    const cells = {
+      requests: this.#metrics.httpRequests.cell(labels),
+      duration: this.#metrics.httpRequestDuration.cell(labels),
+    };
+    this.#answers[surface].set(status, cells);
+    return cells;
+  }
+
+  #openDecision(application: string, dialect: string, decision: Decision): CounterCell {
+    const { kind, reason } = decision;
+    const cell = this.#metrics.decisions.cell({ application, dialect, decision: kind, reason });
+    const ofDialect = this.#decisions.get(dialect) ?? new Map<string, Map<Decision, CounterCell>>();
+    const ofApplication = ofDialect.get(application) ?? new Map<Decision, CounterCell>();
+    this.#decisions.set(dialect, ofDialect.set(application, ofApplication.set(decision, cell)));
+    return cell;
   }
 }
