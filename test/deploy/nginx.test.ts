@@ -1,26 +1,19 @@
 /** The shipped nginx snippets on a real nginx, with a stand-in for the gateway's endpoint and for the application. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import { type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { type Nginx, protectedServer, startNginx } from '#test/servers/nginx.ts';
-
-interface Seen {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** Names as they came, one per line of the head. */
-  readonly names: readonly string[];
-  readonly body: string;
-  readonly connection: Socket;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  readonly body: string;
-}
+import {
+  type Answer,
+  close,
+  exchange,
+  listen,
+  portOf,
+  record,
+  type Seen,
+} from '#test/support/loopback-http.ts';
 
 const navigation = { 'Sec-Fetch-Mode': 'navigate', Accept: 'text/html' };
 const script = { 'Sec-Fetch-Mode': 'cors', Accept: '*/*' };
@@ -56,9 +49,11 @@ const verdicts: Readonly<Record<string, (response: ServerResponse, original: URL
       .writeHead(401, {
         Location: `${original.origin}/_vratar/login?rd=${encodeURIComponent(original.href)}`,
         'WWW-Authenticate': 'Negotiate',
+        'Set-Cookie': 'vratar=; Max-Age=0; Path=/',
         'Content-Length': '0',
       })
       .end(),
+  '/nowhere': (response) => response.writeHead(401, { 'Content-Length': '0' }).end(),
   '/denied': (response) => response.writeHead(403, { 'Content-Length': '0' }).end(),
   '/outage': (response) => response.writeHead(503, { 'Retry-After': '17', 'Content-Length': '0' }).end(),
 };
@@ -302,6 +297,7 @@ describe('shipped nginx snippets', () => {
       const location = `http://wiki.example.com:81/_vratar/login?rd=${encodeURIComponent('http://wiki.example.com:81/private.css?a=1')}`;
       assert.equal(answer.status, status);
       assert.equal(answer.headers['cache-control'], 'no-store');
+      assert.deepEqual(answer.headers['set-cookie'], ['vratar=; Max-Age=0; Path=/']);
       assert.equal(received.length, 0);
       if (status === 401) {
         assert.equal(answer.headers['location'], undefined);
@@ -317,6 +313,11 @@ describe('shipped nginx snippets', () => {
       }
     });
   }
+
+  test('a refusal without a sign-in page stays a 401 for a person too', async () => {
+    assert.equal((await send('/nowhere', { headers: navigation })).status, 401);
+    assert.equal(received.length, 0);
+  });
 
   test('a denied request gets 403 and never reaches the application', async () => {
     assert.equal((await send('/denied', { headers: navigation })).status, 403);
@@ -403,107 +404,3 @@ describe('shipped nginx snippets', () => {
     assert.deepEqual(warnings, []);
   });
 });
-
-test('a whole server block can be protected: sign-in and its errors stay reachable', async () => {
-  const application = await listen(async (_, response) => void response.end('application'));
-  const gateway = await listen(async (incoming, response) => {
-    const status = incoming.url === '/_vratar/auth/nginx' ? 401 : 200;
-    response.writeHead(status, { Location: 'https://login.example.com/_vratar/login' }).end('gateway');
-  });
-  await using nginx = await startNginx({
-    gateway: `127.0.0.1:${portOf(gateway)}`,
-    servers: (port) => `
-server {
-  listen 127.0.0.1:${port};
-  include snippets/vratar.conf;
-  include snippets/vratar-protect.conf;
-  location / { proxy_pass http://127.0.0.1:${portOf(application)}; }
-}`,
-  });
-  const person = await exchange(nginx.port, '/', { headers: navigation });
-  assert.equal(person.status, 302);
-  assert.equal(person.headers['location'], 'https://login.example.com/_vratar/login');
-  assert.equal((await exchange(nginx.port, '/', { headers: script })).status, 401);
-  assert.equal((await exchange(nginx.port, '/_vratar/login', { headers: navigation })).body, 'gateway');
-  await close(application, gateway);
-});
-
-test('a gateway that is down means 503, and nobody passes', async () => {
-  const application = await listen(async (_, response) => void response.end('application'));
-  const gone = await listen(async (_, response) => void response.end());
-  const gateway = `127.0.0.1:${portOf(gone)}`;
-  await close(gone);
-  await using nginx = await startNginx({
-    gateway,
-    servers: (port) => protectedServer({ port, application: `http://127.0.0.1:${portOf(application)}` }),
-  });
-  const person = await exchange(nginx.port, '/', { headers: navigation });
-  assert.equal(person.status, 503);
-  assert.equal(person.headers['retry-after'], '5');
-  assert.match(person.body, /temporarily unavailable/);
-  const program = await exchange(nginx.port, '/', { headers: script });
-  assert.equal(program.status, 503);
-  assert.equal((JSON.parse(program.body) as { error: string }).error, 'GATEWAY_UNAVAILABLE');
-  await close(application);
-});
-
-async function listen(
-  answer: (incoming: IncomingMessage, response: ServerResponse) => Promise<void>,
-): Promise<Server> {
-  const server = createServer({ maxHeaderSize: 131_072 }, (incoming, response) => {
-    answer(incoming, response).catch((error: unknown) => response.destroy(error as Error));
-  });
-  server.keepAliveTimeout = 65_000;
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return server;
-}
-
-async function close(...servers: readonly Server[]): Promise<void> {
-  for (const server of servers) {
-    server.closeAllConnections();
-    await once(server.close(), 'close');
-  }
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the server has no port');
-  return address.port;
-}
-
-async function record(incoming: IncomingMessage): Promise<Seen> {
-  const body = await textOf(incoming);
-  return {
-    method: incoming.method ?? '',
-    url: incoming.url ?? '',
-    headers: Object.fromEntries(
-      Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]),
-    ),
-    names: incoming.rawHeaders.filter((_, at) => at % 2 === 0),
-    body,
-    connection: incoming.socket,
-  };
-}
-
-async function exchange(
-  port: number,
-  path: string,
-  options: { method?: string; headers?: Record<string, string>; body?: string | readonly string[] },
-): Promise<Answer> {
-  const { method = 'GET', headers = {}, body } = options;
-  const outgoing = request({ port, host: '127.0.0.1', path, method, headers, agent: false });
-  if (typeof body === 'string') outgoing.setHeader('Content-Length', Buffer.byteLength(body));
-  for (const part of typeof body === 'string' ? [body] : (body ?? [])) outgoing.write(part);
-  outgoing.end();
-  const [response] = (await once(outgoing, 'response', {
-    signal: AbortSignal.timeout(10_000),
-  })) as [IncomingMessage];
-  return { status: response.statusCode ?? 0, headers: response.headers, body: await textOf(response) };
-}
-
-async function textOf(stream: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = [];
-  for await (const part of stream) parts.push(part as Buffer);
-  return Buffer.concat(parts).toString('utf8');
-}

@@ -5,13 +5,13 @@ import { createServer } from 'node:net';
 /** Different loopback ports that nobody listened on a moment ago; another process may still take one first. */
 export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map(async (server) => await once(server, 'listening')));
+  for (const server of servers) if (!server.listening) await once(server, 'listening');
   const ports = servers.map((server) => {
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('a TCP server has no port');
     return address.port;
   });
-  await Promise.all(servers.map(async (server) => await once(server.close(), 'close')));
+  for (const server of servers) await once(server.close(), 'close');
   return ports;
 }
 
