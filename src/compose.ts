@@ -1,8 +1,10 @@
 /**
- * The only composition root: configuration in, a disposable gateway out. The primary's half owns state and management,
- * the worker's half answers people; both run in one process in tests, joined by an in-process channel.
+ * The composition root of a worker: configuration in, a disposable gateway out. With compose-primary.ts, which the
+ * primary process loads alone, the only place where parts are joined.
  */
+
 import { compileRoles } from './access/roles.ts';
+import type { Surroundings } from './compose-primary.ts';
 import type { Config } from './config/schema.ts';
 import type { Directory, DirectoryHealth } from './directory/directory.ts';
 import { createDirectory } from './directory/ldap-directory.ts';
@@ -13,9 +15,8 @@ import type { ListenAddress } from './http/options.ts';
 import { GroupTable } from './identity/group.ts';
 import type { RefreshOutcome } from './identity/outcome.ts';
 import type { Principal } from './identity/principal.ts';
-import { type Clock, systemClock } from './lib/clock.ts';
-import type { Logger } from './observability/logger.ts';
-import type { Metrics, MetricsReport } from './observability/metrics.ts';
+import { systemClock } from './lib/clock.ts';
+import type { MetricsReport } from './observability/metrics.ts';
 import { createAssets } from './portal/assets.ts';
 import { createPages } from './portal/pages.ts';
 import { createSignInChain } from './providers/chain.ts';
@@ -23,29 +24,8 @@ import { createProviders } from './providers/registry.ts';
 import { createThrottle } from './providers/throttle.ts';
 import { SessionCookie } from './session/cookie.ts';
 import { SessionLifecycle } from './session/lifecycle.ts';
-import type { AttemptLimits } from './state/attempt-counters.ts';
 import type { Channel } from './state/channel.ts';
-import { createHub, type Hub } from './state/hub.ts';
 import { createHubClient } from './state/hub-client.ts';
-
-export interface Surroundings {
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  /** Default: the system's. */
-  readonly clock?: Clock;
-}
-
-/** The shared state of all workers. Throws GatewayError CONFIG_INVALID when it cannot be opened. */
-export function composeHub(config: Config, { logger, metrics, clock = systemClock }: Surroundings): Hub {
-  return createHub({
-    directory: config.state.directory,
-    attemptLimits: attemptLimits(config),
-    idleTimeoutMs: config.session.idleTimeout,
-    clock,
-    logger,
-    metrics,
-  });
-}
 
 export interface WorkerOptions extends Surroundings {
   readonly config: Config;
@@ -196,12 +176,4 @@ function staleForMs(config: Config, providerName: string): number {
 function formTargets({ publicOrigin, cookieDomain }: Snapshot): readonly string[] {
   if (cookieDomain === undefined) return [];
   return [`${publicOrigin.scheme}://${cookieDomain}`, `${publicOrigin.scheme}://*.${cookieDomain}`];
-}
-
-function attemptLimits({ throttle }: Config): AttemptLimits {
-  const { account, address } = throttle;
-  return {
-    account: { failures: account.failures, windowMs: account.window, lockForMs: account.lockFor },
-    address: { failures: address.failures, windowMs: address.window, lockForMs: address.lockFor },
-  };
 }

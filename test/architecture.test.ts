@@ -70,6 +70,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   config: ['lib', 'identity'],
   'compose.ts': ['*'],
+  'compose-primary.ts': ['*'],
   processes: ['lib', 'observability', 'state', 'gateway', 'compose.ts'],
   cli: ['*'],
   'main.ts': ['cli'],
@@ -282,7 +283,7 @@ function isAllowed(from: string, to: string): boolean {
   const target = areaOf(to);
   if (area === target || target === 'errors.ts') return true;
   if (neverImported.includes(target)) return false;
-  if (target === 'config') return ['cli', 'compose.ts', 'main.ts'].includes(area);
+  if (target === 'config') return ['cli', 'compose.ts', 'compose-primary.ts', 'main.ts'].includes(area);
   // Options are data about a folder: config composes them, and a folder's options may contain another's.
   if (isOptionFragment(to) && (area === 'config' || isOptionFragment(from))) return true;
   if (area === 'config' && sharedWithConfig.includes(to)) return true;

@@ -1,7 +1,7 @@
 /** `vratar serve`: the primary process. Owns state, workers and the management listener; serves no public traffic. */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { composeHub } from '../compose.ts';
+import { composeHub } from '../compose-primary.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
