@@ -58,7 +58,7 @@ interface PendingOperation {
 }
 
 /** An answer to a bind is small: result, text, one control. */
-const maxBindAnswerBytes = 65_536;
+const maxBindAnswerBytes = 16_384;
 
 export class LdapConnection {
   readonly openedAt = performance.now();

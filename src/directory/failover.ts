@@ -10,6 +10,9 @@ import type { LdapEntry } from './entry.ts';
 import { LdapFailure, toGatewayError } from './failures.ts';
 import type { LdapServer } from './server.ts';
 
+/** A firewall may have cut both search connections; the third attempt is on a new one. */
+const attemptsPerServer = 3;
+
 export class ServerGroup {
   readonly #name: string;
   readonly #servers: readonly LdapServer[];
@@ -20,13 +23,12 @@ export class ServerGroup {
   }
 
   /**
-   * Reading changes nothing, so it is repeated: once on the same server when an established connection broke, then
-   * on the next. Hot path: bench/ldap.ts. Throws GatewayError.
+   * Reading changes nothing, so it is repeated: on the same server while it counts as available, then on the next. Hot path: bench/ldap.ts. Throws GatewayError.
    */
   async search(request: SearchRequest, deadline: Deadline): Promise<LdapEntry[]> {
     let last: LdapFailure | undefined;
     for (const server of this.#servers) {
-      for (let repeats = 0; server.isAvailable && repeats < 2; repeats++) {
+      for (let attempt = 0; server.isAvailable && attempt < attemptsPerServer; attempt++) {
         try {
           return await server.search(request, deadline);
         } catch (error) {
@@ -34,7 +36,7 @@ export class ServerGroup {
           if (last.isAnswered && last.kind !== 'unavailable' && last.stage === 'operation')
             throw this.#toError(last);
           if (deadline.isOver) throw this.#toError(last);
-          if (last.stage !== 'operation' || last.isAnswered) break;
+          if (last.stage === 'waiting' || last.isAnswered) break;
         }
       }
     }
@@ -68,29 +70,22 @@ export class ServerGroup {
     throw error;
   }
 
+  /** An answer counts as given; otherwise the mildest of what the servers suffer from: one of them may come back. */
   #toError(failure: LdapFailure | undefined): GatewayError {
-    const failures = this.#servers.map((server) => server.failure);
     const waits = this.#servers.map((server) => server.retryInMs);
     const retryAfterSeconds = Math.min(30, Math.max(1, Math.ceil(Math.min(...waits) / 1_000)));
-    const isEveryServerMisconfigured = failures.every((each) => each?.kind === 'config');
-    if (failure?.isAnswered === true && failure.stage === 'operation') {
-      return toGatewayError(failure, this.#name, retryAfterSeconds);
-    }
-    // One server that only its operator can mend does not hide that another one is merely away.
-    const cause = failure ?? failures.find((each) => each?.kind !== 'config') ?? failures[0];
-    if (cause === undefined) {
-      return new GatewayError('PROVIDER_UNAVAILABLE', `directory ${this.#name}: no server is available`, {
-        fields: { directory: this.#name },
-        retryAfterSeconds,
-      });
-    }
-    if (isEveryServerMisconfigured || cause.kind !== 'config') {
-      return toGatewayError(cause, this.#name, retryAfterSeconds);
-    }
-    return new GatewayError('PROVIDER_UNAVAILABLE', `directory ${this.#name}: no server is available`, {
-      cause,
-      fields: { directory: this.#name },
+    const failures = this.#servers.map((server) => server.failure);
+    const isAnswer = failure?.isAnswered === true && failure.stage === 'operation';
+    const cause =
+      isAnswer || failures.includes(undefined)
+        ? failure
+        : (['unavailable', 'protocol', 'config'] as const)
+            .map((kind) => failures.find((each) => each?.kind === kind))
+            .find((each) => each !== undefined);
+    return toGatewayError(
+      cause ?? new LdapFailure('no server is available', { kind: 'unavailable', stage: 'waiting' }),
+      this.#name,
       retryAfterSeconds,
-    });
+    );
   }
 }

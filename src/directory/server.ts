@@ -166,8 +166,9 @@ export class LdapServer implements AsyncDisposable {
       // A refused service account is not tried again at once: that would lock it.
       this.#breaker.open(error);
     } else {
-      this.#breaker.failure(error);
-      if (operation !== 'probe') this.#suspect();
+      // That an established connection broke may be a firewall's doing, to all of them at once: the probe tells.
+      if (error.stage === 'connect' || error.kind === 'protocol') this.#breaker.failure(error);
+      this.#suspect();
     }
   }
 

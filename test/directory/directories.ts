@@ -1,9 +1,10 @@
 /** A directory under test: the real one, with a log, metrics and counters the test can read. */
-import { GroupTable } from '#src/identity/group.ts';
+
 import type { Directory, VerificationOutcome } from '#src/directory/directory.ts';
 import { createDirectory } from '#src/directory/ldap-directory.ts';
 import { type DirectoryOptions, directoryOptions } from '#src/directory/options.ts';
 import type { Timings } from '#src/directory/timings.ts';
+import { GroupTable } from '#src/identity/group.ts';
 import { type Clock, systemClock } from '#src/lib/clock.ts';
 import { Secret } from '#src/lib/secret.ts';
 import { Metrics } from '#src/observability/metrics.ts';
@@ -30,7 +31,10 @@ export interface TestDirectorySettings {
   readonly groupTable?: GroupTable;
 }
 
-export function parseOptions(servers: readonly string[], more: Record<string, unknown> = {}): DirectoryOptions {
+export function parseOptions(
+  servers: readonly string[],
+  more: Record<string, unknown> = {},
+): DirectoryOptions {
   return directoryOptions.parse({
     name: 'corp',
     kind: 'openLdap',
@@ -71,7 +75,9 @@ export function openDirectory(settings: TestDirectorySettings): TestDirectory {
       return body
         .split('\n')
         .filter((line) => line.startsWith(`${metric}{`))
-        .filter((line) => Object.entries(labels).every(([name, value]) => line.includes(`${name}="${value}"`)))
+        .filter((line) =>
+          Object.entries(labels).every(([name, value]) => line.includes(`${name}="${value}"`)),
+        )
         .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
     },
     [Symbol.asyncDispose]: async () => await directory[Symbol.asyncDispose](),

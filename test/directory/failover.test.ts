@@ -13,7 +13,11 @@ const people = Array.from({ length: bulk.people }, (_, n): [string, string] => {
   return [`u${number}`, `password-${number}`];
 });
 
-const faults: readonly { name: string; harm: (server: Slapd) => Promise<void>; heal: (server: Slapd) => Promise<void> }[] = [
+const faults: readonly {
+  name: string;
+  harm: (server: Slapd) => Promise<void>;
+  heal: (server: Slapd) => Promise<void>;
+}[] = [
   {
     name: 'killed (kill -9) and restarted',
     harm: async (server) => await server.kill(),

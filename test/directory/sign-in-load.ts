@@ -14,7 +14,11 @@ export interface LoadReport {
 /** Ends after `durationMs` and the last answer. */
 export async function signInSteadily(
   directory: TestDirectory,
-  load: { readonly perSecond: number; readonly durationMs: number; readonly people: readonly [string, string][] },
+  load: {
+    readonly perSecond: number;
+    readonly durationMs: number;
+    readonly people: readonly [string, string][];
+  },
 ): Promise<LoadReport> {
   const others: Record<string, number> = {};
   const pending: Promise<void>[] = [];

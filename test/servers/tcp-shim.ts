@@ -1,0 +1,100 @@
+/**
+ * A TCP relay that harms what passes: it records, delays, cuts into pieces, goes silent, resets. Sits between a client
+ * and a real server, so that faults of the network need no doubles of our own code.
+ */
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+export interface TcpShim extends AsyncDisposable {
+  readonly port: number;
+  /** Bytes that clients sent, of all connections. */
+  readonly sent: Buffer;
+  /** Open connections of clients. */
+  readonly open: number;
+  /** Accepted since the start. */
+  readonly accepted: number;
+  /** Answers come in pieces of one byte with this pause between them; 0 = as they are. */
+  trickleMs: number;
+  /** Nothing passes in either direction, and nobody is told: a cable pulled out. */
+  isSilent: boolean;
+  /** Bytes put behind the next answer of the server. */
+  append: Buffer | undefined;
+  /** RST on every connection. */
+  reset(): void;
+  /** The connections open now go silent for good, as behind a firewall that forgot them; new ones work. */
+  abandon(): void;
+}
+
+export async function startTcpShim(targetPort: number): Promise<TcpShim> {
+  const pairs = new Set<{ client: Socket; server: Socket; isAbandoned: boolean }>();
+  const sent: Buffer[] = [];
+  let accepted = 0;
+  const listener = createServer({ allowHalfOpen: false }, (client) => {
+    accepted++;
+    const server = connect({ port: targetPort, host: '127.0.0.1', noDelay: true });
+    const pair = { client, server, isAbandoned: false };
+    pairs.add(pair);
+    let queue = Promise.resolve();
+    client.on('data', (chunk: Buffer) => {
+      sent.push(chunk);
+      if (!shim.isSilent && !pair.isAbandoned) server.write(chunk);
+    });
+    server.on('data', (chunk: Buffer) => {
+      if (shim.isSilent || pair.isAbandoned) return;
+      const whole = shim.append === undefined ? chunk : Buffer.concat([chunk, shim.append]);
+      shim.append = undefined;
+      queue = queue.then(async () => await deliver(client, whole, shim.trickleMs));
+    });
+    const end = (): void => {
+      pairs.delete(pair);
+      client.destroy();
+      server.destroy();
+    };
+    for (const socket of [client, server]) socket.on('close', end).on('error', end);
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const address = listener.address();
+  const shim = {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    get sent() {
+      return Buffer.concat(sent);
+    },
+    get open() {
+      return pairs.size;
+    },
+    get accepted() {
+      return accepted;
+    },
+    trickleMs: 0,
+    isSilent: false,
+    append: undefined as Buffer | undefined,
+    reset() {
+      for (const { client } of pairs) client.resetAndDestroy();
+    },
+    abandon() {
+      for (const pair of pairs) pair.isAbandoned = true;
+    },
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      for (const { client, server } of pairs) {
+        client.destroy();
+        server.destroy();
+      }
+      await once(listener, 'close');
+    },
+  };
+  return shim;
+}
+
+async function deliver(client: Socket, bytes: Buffer, trickleMs: number): Promise<void> {
+  if (trickleMs === 0) {
+    client.write(bytes);
+    return;
+  }
+  for (const byte of bytes) {
+    if (client.destroyed) return;
+    client.write(Buffer.from([byte]));
+    await new Promise((resolve) => setTimeout(resolve, trickleMs));
+  }
+}
