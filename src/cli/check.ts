@@ -22,8 +22,22 @@ export async function check(argv: readonly string[], io: CommandIo): Promise<num
   }
   const loaded = load(file, io);
   if (loaded === undefined) return exitInvalid;
+  if (options.connect === true && !(await connect(file, loaded, io))) return exitInvalid;
   io.stdout.write(`${file} is valid\n${summarizeConfig(loaded.config, availableParallelism())}`);
   return 0;
+}
+
+/** Whether everything the configuration points at works; says what does not. */
+async function connect(file: string, { config, locate }: LoadedConfig, io: CommandIo): Promise<boolean> {
+  // Only here, so that a plain check needs no LDAP client.
+  const { checkDirectories } = await import('./check-directories.ts');
+  const { problems, warnings } = await checkDirectories(config);
+  for (const problem of problems) io.stdout.write(`${formatProblem(file, locate(problem))}\n`);
+  for (const warning of warnings) io.stdout.write(`warning: ${formatProblem(file, locate(warning))}\n`);
+  if (problems.length === 0 && config.directories.length > 0) {
+    io.stdout.write('every directory server answers as configured\n');
+  }
+  return problems.length === 0;
 }
 
 interface CheckOptions {

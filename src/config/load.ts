@@ -35,6 +35,8 @@ export interface LoadedConfig {
   readonly warnings: readonly Problem[];
   /** Absolute path of the file. */
   readonly path: string;
+  /** Places a finding that needed more than the file, such as a server that does not answer. */
+  readonly locate: (finding: Finding) => Problem;
 }
 
 export interface LoadOptions {
@@ -63,7 +65,7 @@ export function loadConfig(path: string, { env }: LoadOptions): LoadedConfig {
   if (typeof read !== 'string') throw whole(read.fault);
   const result = readConfig(read, { folder: dirname(file), env });
   if (result.config === undefined) throw new ConfigInvalidError(path, result.problems, result.warnings);
-  return { config: result.config, warnings: result.warnings, path: file };
+  return { config: result.config, warnings: result.warnings, path: file, locate: result.locate };
 }
 
 export interface ReadConfig {
@@ -71,13 +73,15 @@ export interface ReadConfig {
   readonly config: Config | undefined;
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
+  readonly locate: (finding: Finding) => Problem;
 }
 
 /** The same for text that is already read. */
 export function readConfig(text: string, context: ReferenceContext): ReadConfig {
   const document = readDocument(text);
+  const place = (finding: Finding): Problem => locate(finding, document);
   if (document.value === undefined) {
-    return { config: undefined, problems: inFileOrder(document.problems), warnings: [] };
+    return { config: undefined, problems: inFileOrder(document.problems), warnings: [], locate: place };
   }
   const { value } = document;
   const unsupported = unsupportedFindings(value);
@@ -96,19 +100,17 @@ export function readConfig(text: string, context: ReferenceContext): ReadConfig 
         ({ path }) => !isExplained(path),
       ),
       ...crossChecks(readable),
-    ].map((finding) => locate(finding, document)),
+    ].map(place),
   ]);
-  const warnings = inFileOrder(
-    [...references.warnings, ...adviceFor(readable)].map((finding) => locate(finding, document)),
-  );
-  if (!parsed.success || problems.length > 0) return { config: undefined, problems, warnings };
+  const warnings = inFileOrder([...references.warnings, ...adviceFor(readable)].map(place));
+  if (!parsed.success || problems.length > 0) return { config: undefined, problems, warnings, locate: place };
   // Defaults are relative to the file as well.
   resolveReferences(
     parsed.data,
     marked.filter(({ mark }) => mark === 'path'),
     context,
   );
-  return { config: parsed.data, problems, warnings };
+  return { config: parsed.data, problems, warnings, locate: place };
 }
 
 function crossChecks(readable: Readable): readonly Finding[] {
