@@ -32,7 +32,9 @@ async function runMain(loaded) {
 function explainMissingPackages(error) {
   // Only a package that is not there has no URL; a missing file of our own is a bug and keeps its stack.
   if (error.code !== 'ERR_MODULE_NOT_FOUND' || error.url !== undefined) throw error;
-  refuse(`the npm packages are not installed completely (${error.message.split(' imported')[0]}): run "npm ci".`);
+  refuse(
+    `the npm packages are not installed completely (${error.message.split(' imported')[0]}): run "node deploy/setup.mjs start".`,
+  );
 }
 
 /**
@@ -61,7 +63,8 @@ function isUsable(directory) {
     return true;
   } catch (error) {
     if (error.code === 'EEXIST') return true;
-    if (['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'ENOSPC', 'EDQUOT'].includes(error.code)) return false;
+    if (['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'ENOSPC', 'EDQUOT'].includes(error.code))
+      return false;
     throw error;
   }
 }

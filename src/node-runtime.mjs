@@ -55,7 +55,7 @@ export function withSupportedNode(scriptUrl, run) {
     const wanted = `node-${process.platform}-${process.arch}`;
     refuse(
       `Node ${minimum.major}.${minimum.minor} or newer is needed, this is ${process.versions.node} and the package ` +
-        `${wanted} is not installed: run "npm ci", or install a newer Node.`,
+        `${wanted} is not installed: run "node deploy/setup.mjs start", or install a newer Node.`,
     );
     return;
   }

@@ -156,7 +156,7 @@ describe('launcher', () => {
       assert.equal(ended.output, '');
       assert.match(
         ended.complaint,
-        /^vratar: Node 24\.15 or newer is needed, this is [\d.]+ and .*npm ci.*\n$/,
+        /^vratar: Node 24\.15 or newer is needed, this is [\d.]+ and .*deploy\/setup\.mjs start.*\n$/,
       );
     });
   }
@@ -215,7 +215,7 @@ describe('launcher', () => {
     await writeFile(main, "import 'not-installed';\n");
     const missing = await finish(start([launcher, 'check']));
     assert.equal(missing.code, 78);
-    assert.match(missing.complaint, /^vratar: .*Cannot find package 'not-installed'.*npm ci"\.\n$/);
+    assert.match(missing.complaint, /^vratar: .*Cannot find package 'not-installed'.*setup\.mjs start"\.\n$/);
     await writeFile(main, "import './gone.ts';\n");
     const defect = await finish(start([launcher, 'check']));
     assert.equal(defect.code, 1);

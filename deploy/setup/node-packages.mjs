@@ -1,6 +1,6 @@
 /**
- * The npm packages of the lockfile: which of them are not installed in the locked version, and how `npm ci` is run
- * from inside an npm script whose own Node may live in the folder that is being replaced.
+ * The npm packages of the lockfile: which of them are not installed in the locked version, and how npm is run
+ * from inside an npm script whose own Node may live in the folder that is being changed.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, realpathSync } from 'node:fs';
@@ -58,7 +58,10 @@ function libraryFamily() {
 }
 
 /**
- * Runs `npm ci`. Throws SetupProblem when it fails or leaves out a package that cannot be done without.
+ * Brings node_modules up to the lockfile. Throws SetupProblem when npm fails or leaves out a package that cannot be
+ * done without. `npm install --no-save` and not `npm ci`: it adds what is missing instead of deleting and fetching
+ * everything again, and it does not refuse a lockfile that lacks the optional packages of other platforms. It leaves
+ * the lockfile alone, and whatever it installs in another version than the locked one is found afterwards.
  * @param {string} root of the repository
  * @param {{ development: boolean }} purpose
  * @param {string[]} missing what missingNodePackages answered
@@ -66,25 +69,24 @@ function libraryFamily() {
  */
 export function installNodePackages(root, purpose, missing, say) {
   const outside = environmentOutside(root);
-  const replaceable = missing.every((name) => isReplaceable(name, outside));
-  if (replaceable) return;
-  // npm ci empties the folder first: people who have the development packages keep them.
+  if (missing.every((name) => isReplaceable(name, outside))) return;
+  // npm removes what it is told to omit: people who have the development packages keep them.
   const development = purpose.development || hasDevelopmentPackages(root);
-  const shown = missing.length > 3 ? `${missing.length} packages` : missing.join(', ');
-  say(`installing npm packages (npm ci${development ? '' : ' --omit=dev'}): ${shown}`);
-  const args = ['ci', development ? '--include=dev' : '--omit=dev', '--include=optional', '--loglevel=error'];
-  const result = runNpm(root, args, outside);
+  const list = missing.length > 3 ? `${missing.length} packages of package-lock.json` : missing.join(', ');
+  say(`installing from npm: ${list}`);
+  const args = ['install', '--no-save', development ? '--include=dev' : '--omit=dev', '--include=optional'];
+  const result = runNpm(root, args.concat('--no-audit', '--no-fund', '--loglevel=error'), outside);
   if (result.error !== undefined) throw new SetupProblem(`npm cannot be started (${result.error.code}).`);
   if (result.status !== 0) {
     throw new SetupProblem(
-      `"npm ci" failed (${result.status === null ? result.signal : result.status}), see above.`,
+      `"npm install" failed (${result.status === null ? result.signal : result.status}).`,
     );
   }
   const still = missingNodePackages(root, purpose).filter((name) => !isReplaceable(name, outside));
   if (still.length > 0) {
     throw new SetupProblem(
       `npm ended without an error but did not install ${still.join(', ')}: try again with a network connection, or ` +
-        'run with Node 24.15 or newer when only the package of Node itself is missing.',
+        'use Node 24.15 or newer when only the package of Node itself is missing.',
     );
   }
 }
@@ -102,8 +104,8 @@ function hasDevelopmentPackages(root) {
 }
 
 /**
- * Inside an npm script `node_modules/.bin/node` comes first on PATH and is about to be deleted, and npm's own
- * variables repeat options of the outer command that would change what `npm ci` does here.
+ * Inside an npm script `node_modules/.bin/node` comes first on PATH and may be replaced in a moment, and npm's own
+ * variables repeat options of the outer command that would change what `npm install` does here.
  */
 function environmentOutside(root) {
   const inside = join(root, 'node_modules') + sep;
@@ -134,7 +136,7 @@ function environmentOutside(root) {
 function runNpm(root, args, environment) {
   const options = { cwd: root, env: environment, stdio: ['ignore', 'ignore', 'inherit'] };
   const npm = process.env.npm_execpath;
-  // The npm that runs the script is the one the person chose; it needs a Node that is not in the folder it empties.
+  // The npm that runs the script is the one the person chose; it needs a Node outside the folder it changes.
   if (npm === undefined || !/\.[cm]?js$/.test(npm)) return spawnSync('npm', args, options);
   const node = isInside(process.execPath, root) ? 'node' : process.execPath;
   return spawnSync(node, [npm].concat(args), options);
