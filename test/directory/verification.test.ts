@@ -6,24 +6,10 @@ import { startSlapd } from '#test/servers/slapd.ts';
 import { personDn } from '#test/servers/slapd-data.ts';
 import { openDirectory } from './directories.ts';
 
-const special = [
-  ['paren(s)*\\', 'uid=paren(s)*\\\\,ou=people,dc=example,dc=test'],
-  ['comma, plus+ "quote" <x>;=', 'uid=comma\\, plus\\+ \\"quote\\" \\<x\\>\\;=,ou=people,dc=example,dc=test'],
-  ['#hash', 'uid=\\#hash,ou=people,dc=example,dc=test'],
-  ['юлия', 'uid=юлия,ou=people,dc=example,dc=test'],
-  ['zoë', 'uid=zoë,ou=people,dc=example,dc=test'],
-] as const;
+const special = ['paren(s)*\\', 'comma, plus+ "quote" <x>;=', '#hash', 'юлия', 'zoë'];
 
 const server = await startSlapd({
-  people: [
-    ...special.map(([uid, dn]) => ({ uid, dn, password: 'special-password' })),
-    {
-      uid: 'several',
-      dn: personDn('several'),
-      password: 'several-password',
-      attributes: { mail: ['b@x.test', 'a@x.test'] },
-    },
-  ],
+  people: [...special.map((uid) => ({ uid, password: 'special-password' }))],
 });
 const corp = openDirectory({ servers: [server.url] });
 after(async () => {
@@ -87,7 +73,7 @@ const answers: readonly { name: string; username: string; password: string; expe
     password: 'dn:cn=admin,dc=example,dc=test',
     expect: 'unknown-account',
   })),
-  ...special.map(([uid]) => ({
+  ...special.map((uid) => ({
     name: `the special characters of ${uid}`,
     username: uid,
     password: 'special-password',

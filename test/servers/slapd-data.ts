@@ -29,8 +29,8 @@ export interface GroupEntry {
   readonly dns?: readonly string[];
 }
 
-export const personDn = (uid: string): string => `uid=${uid},${peopleBase}`;
-export const groupDn = (name: string): string => `cn=${name},${groupsBase}`;
+export const personDn = (uid: string): string => `uid=${escapeRdn(uid)},${peopleBase}`;
+export const groupDn = (name: string): string => `cn=${escapeRdn(name)},${groupsBase}`;
 
 /** Passwords are `<uid>-password` except where a test needs another one. */
 export const defaultPeople: readonly PersonEntry[] = [
@@ -192,6 +192,11 @@ function policy(name: string, attributes: Record<string, string>): string {
     pwdAttribute: 'userPassword',
     ...attributes,
   });
+}
+
+/** RFC 4514 section 2.4. */
+function escapeRdn(value: string): string {
+  return value.replaceAll(/[,+"\\<>;=]|^[# ]| $/g, '\\$&');
 }
 
 /** Values in base64 (RFC 2849): no thought about leading blanks, colons or Cyrillic. */
