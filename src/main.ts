@@ -4,6 +4,8 @@ const usage = `Usage: vratar COMMAND [options]
 
   serve --config FILE            run the gateway
   check --config FILE [--connect] validate the configuration; exit 0 or 78
+  explain --config FILE --user NAME --method GET URL
+                                 say which application and rule decide, and why; exit 0 when allowed
   hash-password                  read a password from standard input, print an argon2id hash
   schema                         print the JSON schema of the configuration
 
@@ -16,8 +18,9 @@ const exitUsage = 64;
 /** Each command is imported only when it runs: `check` need not pay for what `serve` loads. */
 const commands: Readonly<Record<string, (argv: readonly string[]) => Promise<number>>> = {
   serve: async (argv) => await (await import('./cli/serve.ts')).serve(argv),
-  worker: async (argv) => await (await import('./cli/worker.ts')).worker(argv),
+  worker: async () => await (await import('./cli/worker.ts')).worker(),
   check: async (argv) => await (await import('./cli/check.ts')).check(argv, process),
+  explain: async (argv) => await (await import('./cli/explain.ts')).explain(argv, process),
   'hash-password': async (argv) => await (await import('./cli/hash-password.ts')).hashPassword(argv, process),
   schema: async (argv) => await (await import('./cli/schema.ts')).schema(argv, process),
 };
