@@ -21,8 +21,16 @@ const rounds = 6;
 const roundSeconds = 2;
 const ratioLimit = 1.6;
 const attributes = [
-  ...['uid', 'mail', 'givenName', 'sn', 'displayName', 'entryUUID'],
-  ...['pwdAccountLockedTime', 'pwdReset', 'pwdStartTime', 'pwdEndTime'],
+  'uid',
+  'mail',
+  'givenName',
+  'sn',
+  'displayName',
+  'entryUUID',
+  'pwdAccountLockedTime',
+  'pwdReset',
+  'pwdStartTime',
+  'pwdEndTime',
 ];
 
 interface Round {

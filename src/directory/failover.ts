@@ -2,7 +2,7 @@
  * The servers of one directory in configured order: the first that is available is asked, what it cannot answer goes
  * to the next. Decides what may be asked twice; a bind that was answered never is.
  */
-import { GatewayError } from '../errors.ts';
+import type { GatewayError } from '../errors.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { BindAnswer, SearchRequest } from './connection.ts';

@@ -9,7 +9,7 @@ import { openDirectory } from './directories.ts';
 const special = ['paren(s)*\\', 'comma, plus+ "quote" <x>;=', '#hash', 'юлия', 'zoë'];
 
 const server = await startSlapd({
-  people: [...special.map((uid) => ({ uid, password: 'special-password' }))],
+  people: special.map((uid) => ({ uid, password: 'special-password' })),
 });
 const corp = openDirectory({ servers: [server.url] });
 after(async () => {

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isLoopback, parseServerUrl, toEndpoints } from '#src/directory/endpoint.ts';
+import { resolveSettings } from '#src/directory/kinds.ts';
+import { directoryOptions } from '#src/directory/options.ts';
+import { parseOptions } from './directories.ts';
+
+const base = { name: 'corp', kind: 'openLdap', servers: ['ldap://127.0.0.1'], users: { baseDn: 'dc=x' } };
+
+const refused: readonly { name: string; change: Record<string, unknown>; path: string; message: RegExp }[] = [
+  {
+    name: 'StartTLS over ldaps',
+    change: { servers: ['ldaps://a'], startTls: true },
+    path: 'servers.0',
+    message: /encrypted from the start/,
+  },
+  { name: 'port 70000', change: { servers: ['ldap://a:70000'] }, path: 'servers.0', message: /port/ },
+  { name: 'groups without a base', change: { groups: {} }, path: 'groups.baseDn', message: /needed/ },
+  {
+    name: 'a filter with a mistake',
+    change: { users: { baseDn: 'dc=x', filter: '(uid=%USERNAME%' } },
+    path: 'users.filter',
+    message: /character 16: expected "\)"/,
+  },
+  {
+    name: 'a filter without the name',
+    change: { users: { baseDn: 'dc=x', filter: '(uid=alice)' } },
+    path: 'users.filter',
+    message: /%USERNAME%/,
+  },
+  {
+    name: 'the DN as attribute',
+    change: { users: { baseDn: 'dc=x', attributes: { username: 'DN' } } },
+    path: 'users.attributes.username',
+    message: /no attribute/,
+  },
+  { name: 'an unknown kind', change: { kind: 'x500' }, path: 'kind', message: /./ },
+  { name: 'an unknown key', change: { server: 'ldap://a' }, path: '', message: /server/ },
+];
+
+for (const { name, change, path, message } of refused) {
+  test(`refused with its place: ${name}`, () => {
+    const parsed = directoryOptions.safeParse({ ...base, ...change });
+    const issue = parsed.error?.issues.find((each) => each.path.join('.') === path);
+    assert.match(issue?.message ?? `no issue at ${path}: ${JSON.stringify(parsed.error?.issues)}`, message);
+  });
+}
+
+test('the defaults of OpenLDAP are filled in, what is configured stays', () => {
+  const settings = resolveSettings(
+    parseOptions(['ldap://127.0.0.1'], {
+      users: { baseDn: 'dc=x', attributes: { username: 'mail', floor: 'l' } },
+    }),
+  );
+  assert.equal(settings.attributes.username, 'mail');
+  assert.equal(settings.attributes.familyName, 'sn');
+  assert.deepEqual(settings.furtherAttributes, [['floor', 'l']]);
+  assert.equal(settings.groups?.method, 'search');
+  const requested = settings.requestedAttributes;
+  assert.ok(['mail', 'l', 'entryUUID', 'pwdReset'].every((attribute) => requested.includes(attribute)));
+  assert.equal(requested.length, new Set(requested.map((attribute) => attribute.toLowerCase())).size);
+});
+
+const urls = [
+  ['ldap://a.example', 'a.example', 389, false],
+  ['ldaps://a.example/', 'a.example', 636, true],
+  ['ldap://[::1]:1389', '::1', 1389, false],
+  ['ldaps://10.0.0.1:3269', '10.0.0.1', 3269, true],
+] as const;
+
+for (const [url, host, port, isSecure] of urls) {
+  test(`${url} is ${host}, port ${port}`, () => {
+    assert.deepEqual(parseServerUrl(url), { host, port, isSecure });
+  });
+}
+
+test('three ways to speak, and what the certificate must carry', () => {
+  const transports = (servers: string[], more = {}) =>
+    toEndpoints(parseOptions(servers, more)).map(({ transport, certificateName }) => [
+      transport,
+      certificateName,
+    ]);
+  assert.deepEqual(transports(['ldap://127.0.0.1']), [['plain', '127.0.0.1']]);
+  assert.deepEqual(transports(['ldap://127.0.0.1'], { startTls: true }), [['startTls', '127.0.0.1']]);
+  assert.deepEqual(transports(['ldaps://a.test'], { tls: { serverName: 'b.test' } }), [['ldaps', 'b.test']]);
+});
+
+test('an unreadable file of authorities is a mistake of configuration', () => {
+  const options = parseOptions(['ldaps://a.test'], { tls: { caFile: '/nowhere/ca.pem' } });
+  assert.throws(() => toEndpoints(options), { code: 'CONFIG_INVALID' });
+});
+
+test('loopback is what never leaves the machine', () => {
+  for (const host of [
+    '127.0.0.1',
+    '127.9.9.9',
+    '::1',
+    '0:0:0:0:0:0:0:1',
+    '::ffff:127.0.0.1',
+    'localhost',
+    'LOCALHOST',
+  ]) {
+    assert.ok(isLoopback(host), host);
+  }
+  for (const host of [
+    '10.0.0.1',
+    '::2',
+    '128.0.0.1',
+    'localhost.example.com',
+    '127.example.com',
+    '::ffff:10.0.0.1',
+  ]) {
+    assert.ok(!isLoopback(host), host);
+  }
+});
