@@ -55,7 +55,7 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
     const groups = new GroupTable();
     const client = resources.use(createHubClient({ channel: options.channel, clock }));
     const snapshot = resources.use(
-      compileSnapshot({
+      await compileSnapshot({
         server: config.server,
         cookieDomain: config.session.cookie.domain,
         applications: config.applications,

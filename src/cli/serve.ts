@@ -5,6 +5,7 @@ import { composeHub } from '../compose-primary.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
+import { packConfig } from '../config/transfer.ts';
 import { GatewayError } from '../errors.ts';
 import { createManagementHandler } from '../gateway/management.ts';
 import { listen } from '../http/listener.ts';
@@ -19,15 +20,14 @@ import { version } from '../version.ts';
 
 /** sysexits: the configuration is invalid. */
 const exitConfig = 78;
+/** sysexits: the command line is not understood. */
+const exitUsage = 64;
 
 export async function serve(argv: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...argv], options: { config: { type: 'string' } } });
-  const path = values.config ?? process.env['VRATAR_CONFIG'];
-  if (path === undefined) {
-    process.stderr.write(
-      'vratar serve: no configuration file; name one with --config FILE or VRATAR_CONFIG\n',
-    );
-    return exitConfig;
+  const path = configPath(argv);
+  if (typeof path !== 'string') {
+    process.stderr.write(`vratar serve: ${path.problem}\n`);
+    return path.exitCode;
   }
   const metrics = new Metrics();
   const sink = createStdoutSink({ onDrop: () => metrics.logLinesDropped.inc() });
@@ -41,6 +41,23 @@ export async function serve(argv: readonly string[]): Promise<number> {
     return exitConfig;
   } finally {
     sink.flush();
+  }
+}
+
+/** `--config FILE`, else VRATAR_CONFIG; otherwise what to tell the operator. */
+function configPath(argv: readonly string[]): string | { problem: string; exitCode: number } {
+  try {
+    const { values } = parseArgs({ args: [...argv], options: { config: { type: 'string' } } });
+    const path = values.config ?? process.env['VRATAR_CONFIG'];
+    return (
+      path ?? {
+        problem: 'no configuration file; name one with --config FILE or VRATAR_CONFIG',
+        exitCode: exitConfig,
+      }
+    );
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return { problem: error.message, exitCode: exitUsage };
   }
 }
 
@@ -60,9 +77,9 @@ async function run(
   const generated = await generatePasswords(config.providers);
   const pool = new WorkerPool({
     hub,
-    settings: { generatedHashes: generated.hashes },
+    settings: { config: packConfig(config), generatedHashes: generated.hashes },
     count: config.server.workers === 'auto' ? availableParallelism() : config.server.workers,
-    args: ['worker', '--config', path],
+    args: ['worker'],
     drainTimeoutMs: config.server.drainTimeout,
     clock,
     logger,

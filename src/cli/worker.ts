@@ -1,7 +1,6 @@
 /** `vratar worker`: started by `serve`, never by hand. Serves the public listener until the primary says drain. */
-import { parseArgs } from 'node:util';
 import { composeWorker } from '../compose.ts';
-import { loadConfig } from '../config/load.ts';
+import { unpackConfig } from '../config/transfer.ts';
 import { GatewayError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { createLogger, createStdoutSink } from '../observability/logger.ts';
@@ -13,9 +12,8 @@ import { createProcessChannel, type ProcessEndpoint } from '../state/channel.ts'
 const exitConfig = 78;
 const settingsDeadlineMs = 10_000;
 
-export async function worker(argv: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...argv], options: { config: { type: 'string' } } });
-  if (process.send === undefined || values.config === undefined) {
+export async function worker(): Promise<number> {
+  if (process.send === undefined) {
     process.stderr.write('vratar worker: started by "vratar serve" only\n');
     return exitConfig;
   }
@@ -32,8 +30,8 @@ export async function worker(argv: readonly string[]): Promise<number> {
     deadlineMs: settingsDeadlineMs,
     toError: (reason) => new GatewayError('SESSION_STORE_UNAVAILABLE', `the primary process ${reason}`),
   });
-  const { generatedHashes } = await primary.call('settings');
-  const { config } = loadConfig(values.config, { env: process.env });
+  const { config: packed, generatedHashes } = await primary.call('settings');
+  const config = unpackConfig(packed);
   const gateway = await composeWorker({ config, channel, generatedHashes, logger, metrics });
 
   const drained = Promise.withResolvers<void>();

@@ -78,6 +78,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     address: boundAddress(server, options.address),
     drain: async (timeoutMs) => {
       isDraining = true;
+      for (const socket of sockets) endAfterAnswer(socket, latest.get(socket));
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       const cut = setTimeout(() => {
@@ -87,6 +88,13 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       clearTimeout(cut);
     },
   };
+}
+
+/** The answer under way says that the connection ends with it; where its head went out already, the end just comes. */
+function endAfterAnswer(socket: Socket, answer: ServerResponse | undefined): void {
+  if (answer === undefined || answer.writableFinished) return;
+  answer.shouldKeepAlive = false;
+  if (answer.headersSent) answer.once('finish', () => socket.end());
 }
 
 async function open(server: Server, address: ListenAddress): Promise<void> {

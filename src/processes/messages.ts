@@ -1,5 +1,6 @@
 /** What the primary and its workers ask of each other besides the shared state. */
 import type { WorkerReport } from '../compose.ts';
+import type { PackedConfig } from '../config/transfer.ts';
 
 /** Answered by the primary. */
 export interface PrimaryCalls {
@@ -10,6 +11,7 @@ export interface PrimaryCalls {
 }
 
 export interface WorkerSettings {
+  readonly config: PackedConfig;
   /** By `provider:username`. */
   readonly generatedHashes: ReadonlyMap<string, string>;
 }

@@ -6,15 +6,15 @@ import { allowedReturnTarget } from '#src/gateway/return-to.ts';
 import { compileSnapshot } from '#src/gateway/snapshot.ts';
 import { serverOptions } from '#src/http/options.ts';
 
-function snapshotOf(publicUrl: string, cookieDomain?: string) {
-  return compileSnapshot({
+async function snapshotOf(publicUrl: string, cookieDomain?: string) {
+  return await compileSnapshot({
     server: serverOptions.parse({ publicUrl }),
     cookieDomain,
     applications: [applicationOptions.parse({ name: 'app', hosts: ['app.example.test', '*.wild.test'] })],
   });
 }
 
-const snapshot = snapshotOf('https://gw.example.test');
+const snapshot = await snapshotOf('https://gw.example.test');
 
 describe('a return target is followed', () => {
   for (const target of [
@@ -32,17 +32,17 @@ describe('a return target is followed', () => {
     test(target, () => assert.equal(allowedReturnTarget(target, snapshot), target));
   }
 
-  test('below the cookie domain, also where no application is configured here', () => {
+  test('below the cookie domain, also where no application is configured here', async () => {
     assert.ok(
       allowedReturnTarget(
         'https://other.example.test/x',
-        snapshotOf('https://gw.example.test', 'example.test'),
+        await snapshotOf('https://gw.example.test', 'example.test'),
       ),
     );
   });
 
-  test('over http only where the gateway itself is reached over http', () => {
-    assert.ok(allowedReturnTarget('http://app.example.test/', snapshotOf('http://gw.example.test')));
+  test('over http only where the gateway itself is reached over http', async () => {
+    assert.ok(allowedReturnTarget('http://app.example.test/', await snapshotOf('http://gw.example.test')));
   });
 });
 
