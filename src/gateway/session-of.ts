@@ -9,7 +9,7 @@ import type { Session } from '../session/session.ts';
  * The promise rejects with GatewayError SESSION_STORE_UNAVAILABLE or PROVIDER_UNAVAILABLE.
  */
 export function sessionOf(
-  { head, startedAtMs }: Exchange,
+  { head, startedAtMs }: Pick<Exchange, 'head' | 'startedAtMs'>,
   cookie: SessionCookie,
   sessions: SessionLifecycle,
 ): Session | undefined | Promise<Session | undefined> {

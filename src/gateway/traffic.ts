@@ -13,6 +13,7 @@ interface AnswerCells {
 
 export class Traffic {
   readonly #metrics: Metrics;
+  readonly #listener: 'public' | 'grpc';
   /** By surface, then by status. */
   readonly #answers: Record<Surface, Map<number, AnswerCells>> = {
     forward_auth: new Map(),
@@ -22,12 +23,13 @@ export class Traffic {
   /** By dialect and application, then by decision: rules make their decisions once, so they are keys. */
   readonly #decisions = new Map<string, Map<string, Map<Decision, CounterCell>>>();
 
-  constructor(metrics: Metrics) {
+  constructor(metrics: Metrics, listener: 'public' | 'grpc' = 'public') {
     this.#metrics = metrics;
+    this.#listener = listener;
   }
 
   /** Hot path: `bench/forward-auth.ts`. Called once per request, when its answer is finished. */
-  answered(exchange: Exchange, surface: Surface, status: number): void {
+  answered(exchange: Pick<Exchange, 'startedAt'>, surface: Surface, status: number): void {
     const cells = this.#answers[surface].get(status) ?? this.#openAnswers(surface, status);
     cells.requests.count++;
     cells.duration.observe((performance.now() - exchange.startedAt) / 1_000);
@@ -45,7 +47,7 @@ export class Traffic {
   }
 
   #openAnswers(surface: Surface, status: number): AnswerCells {
-    const labels = { listener: 'public', surface, code: String(status) };
+    const labels = { listener: this.#listener, surface, code: String(status) };
     const cells = {
       requests: this.#metrics.httpRequests.cell(labels),
       duration: this.#metrics.httpRequestDuration.cell(labels),

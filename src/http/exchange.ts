@@ -21,6 +21,16 @@ export interface Exchange {
 /** Flat list of names and values, as `writeHead` takes it. */
 export type FlatHeaders = readonly string[];
 
+/** Of every JSON answer: what it is, that it is not to be kept, and that nobody may guess otherwise. */
+export const jsonHeaders: FlatHeaders = [
+  'Content-Type',
+  'application/json; charset=utf-8',
+  'Cache-Control',
+  'no-store',
+  'X-Content-Type-Options',
+  'nosniff',
+];
+
 /** Answers with a complete body. HEAD gets the same head without the body (RFC 9110 section 9.3.2). */
 export function reply(
   exchange: Exchange,
@@ -40,20 +50,7 @@ export function replyJson(
   value: unknown,
   headers: FlatHeaders = [],
 ): void {
-  reply(
-    exchange,
-    status,
-    [
-      'Content-Type',
-      'application/json; charset=utf-8',
-      'Cache-Control',
-      'no-store',
-      'X-Content-Type-Options',
-      'nosniff',
-      ...headers,
-    ],
-    `${JSON.stringify(value)}\n`,
-  );
+  reply(exchange, status, [...jsonHeaders, ...headers], `${JSON.stringify(value)}\n`);
 }
 
 export function redirect(

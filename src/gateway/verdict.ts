@@ -1,0 +1,152 @@
+/**
+ * The verdict on an original request, made in one place for every protocol in which a front proxy may ask.
+ * Knows no wire format: dialects over HTTP and Envoy's gRPC render the same verdict.
+ */
+
+import type { Decision } from '../access/decision.ts';
+import { GatewayError } from '../errors.ts';
+import { type Exchange, type FlatHeaders, jsonHeaders } from '../http/exchange.ts';
+import { isNavigation } from '../http/navigation.ts';
+import type { Session } from '../session/session.ts';
+import type { ProtectedApplication, View } from './application.ts';
+import type { GatewayDependencies } from './dependencies.ts';
+import { type OriginalRequest, originalUrl } from './original-request.ts';
+import { sessionOf } from './session-of.ts';
+import { signInLocation } from './sign-in-location.ts';
+import type { Traffic } from './traffic.ts';
+
+export type Verdict =
+  | { readonly kind: 'allow'; readonly application: ProtectedApplication; readonly view: View }
+  /** What the visitor gets instead of the application. */
+  | {
+      readonly kind: 'refuse';
+      readonly status: number;
+      readonly headers: FlatHeaders;
+      readonly body: string;
+    };
+
+/** The facts about the original request that a front proxy passes on beside its target. */
+export type Visit = Pick<Exchange, 'head' | 'clientAddress' | 'startedAtMs'>;
+
+/** Who asks: its name in metrics, and whether its answers may send a browser elsewhere. */
+export interface Asker {
+  readonly name: string;
+  readonly redirects: boolean;
+}
+
+export class Judge {
+  readonly #dependencies: GatewayDependencies;
+  readonly #traffic: Traffic;
+
+  constructor(dependencies: GatewayDependencies, traffic: Traffic) {
+    this.#dependencies = dependencies;
+    this.#traffic = traffic;
+  }
+
+  /**
+   * Hot path: `bench/forward-auth.ts`. Synchronous for a warm session. Throws, or rejects with, a GatewayError when
+   * nothing can be decided: never a verdict then.
+   */
+  judge(visit: Visit, original: OriginalRequest, asker: Asker): Verdict | Promise<Verdict> {
+    const { snapshot, sessions, sessionCookie } = this.#dependencies;
+    const application = applicationOf(original, snapshot);
+    const session = sessionOf(visit, sessionCookie, sessions);
+    if (!(session instanceof Promise)) return this.#decide(visit, original, asker, application, session);
+    return session.then(
+      (loaded) => this.#decide(visit, original, asker, application, loaded),
+      (error: unknown) => {
+        this.#traffic.undecided(application.options.name, asker.name);
+        throw error;
+      },
+    );
+  }
+
+  #decide(
+    visit: Visit,
+    original: OriginalRequest,
+    asker: Asker,
+    application: ProtectedApplication,
+    session: Session | undefined,
+  ): Verdict {
+    const principal = session?.principal;
+    const view = application.view(principal);
+    const { method, target } = original;
+    const decision = application.decide(
+      {
+        method,
+        readings: target.readings,
+        clientAddress: visit.clientAddress,
+        hasEncodedSlash: target.hasEncodedSlash,
+      },
+      view,
+    );
+    this.#traffic.decided(application.options.name, asker.name, decision);
+    switch (decision.kind) {
+      case 'allow':
+        return { kind: 'allow', application, view };
+      case 'challenge':
+        return this.#challenge(visit, original, asker);
+      case 'deny':
+        return this.#deny(visit, application, decision, principal?.username);
+    }
+  }
+
+  #challenge(visit: Visit, original: OriginalRequest, { redirects }: Asker): Verdict {
+    const location = signInLocation(original, originalUrl(original), this.#dependencies.snapshot);
+    if (redirects && isNavigation(visit.head)) {
+      const status = original.method === 'GET' || original.method === 'HEAD' ? 302 : 303;
+      return {
+        kind: 'refuse',
+        status,
+        headers: ['Location', location, 'Cache-Control', 'no-store'],
+        body: '',
+      };
+    }
+    // nginx reads Location from the 401 and redirects by its own configuration.
+    const headers = redirects ? jsonHeaders : [...jsonHeaders, 'Location', location];
+    return refusal(401, { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required', signIn: location }, headers);
+  }
+
+  #deny(
+    visit: Visit,
+    application: ProtectedApplication,
+    decision: Decision,
+    account: string | undefined,
+  ): Verdict {
+    this.#dependencies.logger.audit('access.denied', {
+      application: application.options.name,
+      account,
+      reason: decision.reason,
+      rule: decision.rule,
+      clientAddress: visit.clientAddress,
+    });
+    return refusal(403, { error: 'ACCESS_DENIED', title: 'Access denied' }, jsonHeaders);
+  }
+}
+
+function refusal(status: number, value: unknown, headers: FlatHeaders): Verdict {
+  return { kind: 'refuse', status, headers, body: `${JSON.stringify(value)}\n` };
+}
+
+function applicationOf(
+  original: OriginalRequest,
+  { applications }: GatewayDependencies['snapshot'],
+): ProtectedApplication {
+  const { readings, canonical } = original.target;
+  const application = applications.find(original.host, canonical);
+  if (application === undefined)
+    throw invalidOriginal('no application is configured for the host', { host: original.host });
+  // A path that other servers may read as another application's is nobody's.
+  if (
+    readings.length > 1 &&
+    readings.some((reading) => applications.find(original.host, reading) !== application)
+  ) {
+    throw invalidOriginal('the path belongs to two applications', { host: original.host });
+  }
+  return application;
+}
+
+/** The description of the original request is missing, doubtful or not to be believed: 403 in every protocol. */
+export function invalidOriginal(message: string, fields: Record<string, string>): GatewayError {
+  return new GatewayError('ORIGINAL_REQUEST_INVALID', message, { fields });
+}
