@@ -58,7 +58,7 @@ export async function run(): Promise<boolean> {
   const worker = processTree(gateway.child.pid as number).at(-1) as number;
   const idleMiB = residentMiB(worker);
 
-  const password = /password +(\S+)/.exec(gateway.errors)?.[1] as string;
+  const password = await gateway.passwordOf('alice');
   const visitor = new Visitor(gateway.port, [['Host', 'login.example.test']]);
   const signedIn = await visitor.signIn('alice', password);
   if (signedIn.status !== 303) throw new Error(`sign-in answered ${signedIn.status}`);

@@ -13,6 +13,7 @@ import { createLogger } from '#src/observability/logger.ts';
 import { Metrics } from '#src/observability/metrics.ts';
 import { generatePasswords } from '#src/providers/local/generated-passwords.ts';
 import { createChannelPair } from '#src/state/channel.ts';
+import { until } from '#test/support/until.ts';
 
 export type LogLine = Record<string, unknown> & { readonly event: string };
 
@@ -85,6 +86,8 @@ export interface GatewayProcess extends AsyncDisposable {
   readonly logs: readonly LogLine[];
   /** Standard error so far. */
   readonly errors: string;
+  /** Password that was generated for a local account without one, read from the terminal as a person would. */
+  passwordOf(username: string): Promise<string>;
   /** Sends a signal to the primary and answers its exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -128,6 +131,10 @@ export async function startGatewayProcess(
     get errors() {
       return errors;
     },
+    passwordOf: async (username) =>
+      await until(() => new RegExp(`account +${username}\\n +password +(\\S+)`).exec(errors)?.[1], {
+        what: `a password for ${username} on the terminal`,
+      }),
     stop,
     [Symbol.asyncDispose]: async () => {
       if (child.exitCode === null && child.signalCode === null) await stop('SIGKILL');
