@@ -26,23 +26,29 @@ const proofs = {
 /** Daemons that their package would also start at every boot of the machine. */
 const daemons = ['slapd', 'nginx'];
 
-/** invoke-rc.d asks this file before it starts a service; exit code 101 means "not allowed". */
-const policyFile = '/usr/sbin/policy-rc.d';
+/**
+ * What the set-up looks at and touches outside the repository.
+ * `policyFile`: invoke-rc.d asks it before it starts a service; exit code 101 means "not allowed".
+ */
+export const thisMachine = {
+  directories: (process.env.PATH || '').split(delimiter).filter(Boolean).concat(systemDirectories),
+  isRoot: process.getuid() === 0,
+  policyFile: '/usr/sbin/policy-rc.d',
+};
 
 /**
  * @param {string[]} packages names of Debian packages
- * @returns {string[]} those whose program or header is not on this machine
+ * @returns {string[]} those whose program or header is not on the machine
  */
-export function missingPrograms(packages) {
+export function missingPrograms(packages, machine = thisMachine) {
   return packages.filter((name) => {
     const proof = proofs[name];
-    return proof.startsWith('/') ? !existsSync(proof) : !isOnPath(proof);
+    return proof.startsWith('/') ? !existsSync(proof) : find(proof, machine) === undefined;
   });
 }
 
-function isOnPath(program) {
-  const directories = (process.env.PATH || '').split(delimiter).filter(Boolean).concat(systemDirectories);
-  return directories.some((directory) => existsSync(join(directory, program)));
+function find(program, machine) {
+  return machine.directories.map((directory) => join(directory, program)).find((file) => existsSync(file));
 }
 
 /**
@@ -50,33 +56,35 @@ function isOnPath(program) {
  * @param {string[]} packages names of Debian packages
  * @param {(line: string) => void} say
  */
-export function installDebianPackages(packages, say) {
+export function installDebianPackages(packages, say, machine = thisMachine) {
   const list = packages.join(' ');
-  if (!isOnPath('apt-get')) {
+  const aptGet = find('apt-get', machine);
+  if (aptGet === undefined) {
     throw new SetupProblem(
       `missing on this machine: ${list} (Debian's names; there is no apt-get to install them).`,
     );
   }
-  if (process.getuid() !== 0) {
+  if (!machine.isRoot) {
     throw new SetupProblem(
       `${list} must be installed first: sudo apt-get install --no-install-recommends ${list}`,
     );
   }
   say(`installing Debian packages: ${list}`);
-  withoutStartingServices(() => {
-    aptGet(['update', '-qq']);
-    aptGet(['install', '-y', '-qq', '--no-install-recommends'].concat(packages));
+  withoutStartingServices(machine.policyFile, () => {
+    run(aptGet, ['update', '-qq']);
+    run(aptGet, ['install', '-y', '-qq', '--no-install-recommends'].concat(packages));
   });
+  const updateRc = find('update-rc.d', machine);
   for (const name of daemons.filter((daemon) => packages.includes(daemon))) {
-    spawnSync('update-rc.d', [name, 'disable'], { stdio: 'ignore' });
+    if (updateRc !== undefined) spawnSync(updateRc, [name, 'disable'], { stdio: 'ignore' });
   }
-  const still = missingPrograms(packages);
+  const still = missingPrograms(packages, machine);
   if (still.length > 0)
-    throw new SetupProblem(`apt-get installed ${list}, but these are not there: ${still.join(' ')}`);
+    throw new SetupProblem(`apt-get ended well, but these are still missing: ${still.join(' ')}`);
 }
 
 /** A refusing policy file stands while `install` runs; one that was there already is left as it is. */
-function withoutStartingServices(install) {
+function withoutStartingServices(policyFile, install) {
   const ours = !existsSync(policyFile);
   // With a handler an interrupt ends apt-get only, and the file is still removed here.
   const noop = () => undefined;
@@ -92,9 +100,9 @@ function withoutStartingServices(install) {
   }
 }
 
-function aptGet(args) {
+function run(aptGet, args) {
   // Another apt may be running (unattended upgrades): wait for its lock instead of failing.
-  const result = spawnSync('apt-get', ['-o', 'DPkg::Lock::Timeout=120'].concat(args), {
+  const result = spawnSync(aptGet, ['-o', 'DPkg::Lock::Timeout=120'].concat(args), {
     env: Object.assign({}, process.env, { DEBIAN_FRONTEND: 'noninteractive' }),
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,

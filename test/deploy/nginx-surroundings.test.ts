@@ -91,6 +91,31 @@ server {
   );
 });
 
+test('an error page of the server block does not turn a refusal into a permission', async () => {
+  let served = 0;
+  await using application = await listen(async (_, response) => {
+    served += 1;
+    response.end('application');
+  });
+  await using gateway = await listen(async (_, response) => {
+    response.writeHead(403, { 'Content-Length': '0' }).end();
+  });
+  await using nginx = await startNginx({
+    gateway: `127.0.0.1:${portOf(gateway)}`,
+    servers: (port) => `
+server {
+  listen 127.0.0.1:${port};
+  proxy_intercept_errors on;
+  error_page 403 =200 /friendly;
+  location = /friendly { return 200 friendly; }
+  include snippets/vratar.conf;
+  location / { include snippets/vratar-protect.conf; proxy_pass http://127.0.0.1:${portOf(application)}; }
+}`,
+  });
+  assert.equal((await exchange(nginx.port, '/', { headers: navigation })).status, 403);
+  assert.equal(served, 0);
+});
+
 test('a gateway that is down means 503, and nobody passes', async () => {
   await using application = await listen(async (_, response) => void response.end('application'));
   const gone = await listen(async (_, response) => void response.end());
@@ -103,8 +128,10 @@ test('a gateway that is down means 503, and nobody passes', async () => {
   const person = await exchange(nginx.port, '/', { headers: navigation });
   assert.equal(person.status, 503);
   assert.equal(person.headers['retry-after'], '5');
+  assert.equal(person.headers['cache-control'], 'no-store');
   assert.match(person.body, /temporarily unavailable/);
   const program = await exchange(nginx.port, '/', { headers: script });
   assert.equal(program.status, 503);
+  assert.equal(program.headers['cache-control'], 'no-store');
   assert.equal((JSON.parse(program.body) as { error: string }).error, 'GATEWAY_UNAVAILABLE');
 });
