@@ -8,12 +8,11 @@ import type { RequestHandler } from '../http/listener.ts';
 import { readHead } from '../http/request-head.ts';
 import { parseTarget } from '../http/target.ts';
 import { plainAddress } from '../lib/address-set.ts';
-import { languageCookieName } from '../portal/language.ts';
-import { CsrfGuard } from './csrf.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import { type Dialect, dialectOf, dialects } from './dialects.ts';
 import { Failures } from './failures.ts';
 import { ForwardAuth } from './forward-auth.ts';
+import { createCsrfGuard, ownCookieNames } from './own-cookies.ts';
 import { Portal } from './portal.ts';
 import { requestOrigin } from './request-origin.ts';
 import { ReverseProxy } from './reverse-proxy.ts';
@@ -24,22 +23,18 @@ import { type Surface, Traffic } from './traffic.ts';
 const localPeer = '127.0.0.1';
 
 export function createHandler(dependencies: GatewayDependencies): RequestHandler {
-  const { snapshot, clock, metrics, sessionCookie } = dependencies;
+  const { snapshot, clock, metrics } = dependencies;
   const { portalPath, trustedProxies } = snapshot;
   const endpoints = `${portalPath}/auth/`;
   const byPath = new Map<string, Dialect>(
     Object.values(dialects).map((dialect) => [endpoints + dialect.name, dialect]),
   );
   const traffic = new Traffic(metrics);
-  const csrf = new CsrfGuard(
-    sessionCookie.name.replace(/^__Host-/, ''),
-    snapshot.publicOrigin.scheme === 'https',
-  );
+  const csrf = createCsrfGuard(dependencies);
   const failures = new Failures(dependencies, traffic, csrf);
   const forwardAuth = new ForwardAuth(dependencies, traffic);
   const portal = new Portal(dependencies, traffic, csrf, new SignIn(dependencies, csrf));
-  const gatewayCookies = [sessionCookie.name, csrf.cookieName, languageCookieName];
-  const reverseProxy = new ReverseProxy(dependencies, traffic, failures, gatewayCookies);
+  const reverseProxy = new ReverseProxy(dependencies, traffic, failures, ownCookieNames(dependencies, csrf));
 
   function open(request: IncomingMessage, response: ServerResponse): Exchange {
     const head = readHead(request.rawHeaders);

@@ -3,15 +3,9 @@
  * It knows sockets and parser errors; what a request means is the handler's concern.
  */
 
-import { chmodSync, rmSync } from 'node:fs';
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { bind } from './bind.ts';
 import type { ListenAddress } from './options.ts';
 
 /** Refused heads above this many bytes, with 431. */
@@ -73,9 +67,9 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     response.writeHead(417, { Connection: 'close', 'Content-Length': '0' });
     response.end();
   });
-  await open(server, options.address);
+  const address = await bind(server, options.address);
   return {
-    address: boundAddress(server, options.address),
+    address,
     drain: async (timeoutMs) => {
       isDraining = true;
       for (const socket of sockets) endAfterAnswer(socket, latest.get(socket));
@@ -95,27 +89,6 @@ function endAfterAnswer(socket: Socket, answer: ServerResponse | undefined): voi
   if (answer === undefined || answer.writableFinished) return;
   answer.shouldKeepAlive = false;
   if (answer.headersSent) answer.once('finish', () => socket.end());
-}
-
-async function open(server: Server, address: ListenAddress): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  if (address.kind === 'unix') {
-    // A socket file that a killed process left behind would refuse the address.
-    rmSync(address.path, { force: true });
-    server.listen({ path: address.path, backlog: 1_024 }, resolve);
-  } else {
-    server.listen({ host: address.host, port: address.port, backlog: 1_024 }, resolve);
-  }
-  await promise;
-  server.off('error', reject);
-  if (address.kind === 'unix') chmodSync(address.path, 0o660);
-}
-
-function boundAddress(server: Server, wanted: ListenAddress): ListenAddress {
-  if (wanted.kind === 'unix') return wanted;
-  const { port } = server.address() as AddressInfo;
-  return { kind: 'tcp', host: wanted.host, port };
 }
 
 /** Answers what the parser refused, unless an answer is already on its way; then the connection just ends. */
