@@ -14,9 +14,8 @@ export function headFault(request: IncomingMessage, head: RequestHead): ErrorCod
   if (head.host === undefined || head.isDuplicate('host')) return 'REQUEST_MALFORMED';
   if (head.transferEncoding !== undefined) {
     // RFC 9112 section 6.1: anything but a final, single "chunked" invites two readings of where the body ends.
-    if (head.isDuplicate('transferEncoding') || head.transferEncoding.toLowerCase() !== 'chunked') {
-      return 'TRANSFER_CODING_UNSUPPORTED';
-    }
+    if (head.isDuplicate('transferEncoding')) return 'REQUEST_MALFORMED';
+    if (head.transferEncoding.toLowerCase() !== 'chunked') return codingFault(head.transferEncoding);
     if (head.contentLength !== undefined || httpVersion === '1.0') return 'REQUEST_MALFORMED';
   }
   if (head.duplicates !== undefined) {
@@ -30,4 +29,16 @@ export function headFault(request: IncomingMessage, head: RequestHead): ErrorCod
   }
   if ((request.url as string).length > maxTargetBytes) return 'TARGET_TOO_LONG';
   return undefined;
+}
+
+const compressions: ReadonlySet<string> = new Set(['gzip', 'x-gzip', 'compress', 'x-compress', 'deflate']);
+
+/** A body that is compressed on the way is understood, only not supported; any other word may be a disguise of "chunked". */
+function codingFault(transferEncoding: string): ErrorCode {
+  const codings = transferEncoding
+    .toLowerCase()
+    .split(',')
+    .map((coding) => coding.trim());
+  const isUnderstood = codings.pop() === 'chunked' && codings.every((coding) => compressions.has(coding));
+  return isUnderstood ? 'TRANSFER_CODING_UNSUPPORTED' : 'REQUEST_MALFORMED';
 }
