@@ -83,7 +83,9 @@ export class Portal {
   async #show(request: PortalRequest, signIn: SignIn): Promise<void> {
     const { exchange, query } = request;
     const { snapshot, sessionCookie } = this.#dependencies;
-    const returnTo = this.#returnTo(query.get('rd'));
+    const targets = query.getAll('rd');
+    // A parameter that came twice is doubt about which one was meant.
+    const returnTo = targets.length > 1 ? undefined : this.#returnTo(targets[0] ?? null);
     const session = await this.#session(exchange);
     if (session !== undefined) {
       this.#redirect(exchange, 302, returnTo ?? `${snapshot.portalPath}/`);

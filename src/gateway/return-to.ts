@@ -5,8 +5,8 @@ import { splitUrl } from './original-request.ts';
 import { isCovered } from './public-origin.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** Longest `rd` that is looked at. */
-const maxLength = 8_192;
+/** Longest `rd` that is looked at: it comes back in a form, escaped, and must still fit. */
+const maxLength = 4_096;
 
 /**
  * The target itself when it is a path of this host, or an address of a configured application or below
