@@ -46,10 +46,19 @@ export function outgoingHeaders(
   if (cookies !== '') own.push('Cookie', cookies);
   own.push('Host', origin.authority);
   own.push('X-Forwarded-For', exchange.clientAddress);
+  own.push('X-Real-IP', exchange.clientAddress);
   own.push('X-Forwarded-Proto', origin.scheme);
   own.push('X-Forwarded-Host', origin.authority);
+  own.push('X-Forwarded-Port', portOf(origin));
   for (let i = 0; i < view.upstreamHeaders.length; i++) own.push(view.upstreamHeaders[i] as string);
   return own;
+}
+
+/** The port people use: that of the authority, else the scheme's own. An IPv6 host is in brackets. */
+function portOf({ scheme, authority }: RequestOrigin): string {
+  const colon = authority.lastIndexOf(':');
+  if (colon > authority.lastIndexOf(']')) return authority.slice(colon + 1);
+  return scheme === 'https' ? '443' : '80';
 }
 
 function isPlainConnection(value: string): boolean {

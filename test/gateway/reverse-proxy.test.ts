@@ -43,6 +43,14 @@ describe('an allowed request reaches the application', () => {
     assert.deepEqual(valuesOf(headers, 'x-forwarded-for'), ['127.0.0.1']);
     assert.deepEqual(valuesOf(headers, 'x-forwarded-host'), ['app.example.test']);
     assert.deepEqual(valuesOf(headers, 'x-forwarded-proto'), ['http']);
+    assert.deepEqual(valuesOf(headers, 'x-forwarded-port'), ['80']);
+    assert.deepEqual(valuesOf(headers, 'x-real-ip'), ['127.0.0.1']);
+  });
+
+  test('with the port people use, when the host has one', async () => {
+    const { headers } = await through('/', { headers: [['X-Forwarded-Host', 'app.example.test:8443']] });
+    assert.deepEqual(valuesOf(headers, 'x-forwarded-host'), ['app.example.test:8443']);
+    assert.deepEqual(valuesOf(headers, 'x-forwarded-port'), ['8443']);
   });
 
   test('without anything the client forged, in any spelling', async () => {
