@@ -30,6 +30,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   identity: ['lib'],
   observability: ['lib', 'identity'],
   http: ['lib', 'identity', 'observability'],
+  grpc: ['lib', 'identity', 'observability', 'http'],
   state: ['lib', 'identity', 'observability'],
   directory: ['lib', 'identity', 'observability'],
   session: ['lib', 'identity', 'observability', 'state'],
@@ -44,6 +45,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'identity',
     'observability',
     'http',
+    'grpc',
     'state',
     'directory',
     'session',
@@ -97,6 +99,7 @@ const vendors: Readonly<Record<string, (path: string) => boolean>> = {
   kysely: (path) => /^(state|accounts)\//.test(path),
   'node:sqlite': (path) => /^(state|accounts)\//.test(path),
   'prom-client': (path) => path === 'observability/metrics.ts',
+  protobufjs: (path) => path.startsWith('grpc/'),
   pino: (path) => path === 'observability/logger.ts',
   yaml: (path) => path.startsWith('config/'),
   zod: (path) => path.startsWith('config/') || isOptionFragment(path),
@@ -104,6 +107,7 @@ const vendors: Readonly<Record<string, (path: string) => boolean>> = {
   'lru-cache': (path) =>
     [
       'gateway/application.ts',
+      'gateway/view.ts',
       'session/refusals.ts',
       'session/cache.ts',
       'directory/timed-cache.ts',
@@ -283,7 +287,8 @@ function isAllowed(from: string, to: string): boolean {
   const target = areaOf(to);
   if (area === target || target === 'errors.ts') return true;
   if (neverImported.includes(target)) return false;
-  if (target === 'config') return ['cli', 'compose.ts', 'compose-primary.ts', 'main.ts'].includes(area);
+  if (target === 'config')
+    return ['cli', 'compose.ts', 'compose-primary.ts', 'main.ts', 'processes'].includes(area);
   // Options are data about a folder: config composes them, and a folder's options may contain another's.
   if (isOptionFragment(to) && (area === 'config' || isOptionFragment(from))) return true;
   if (area === 'config' && sharedWithConfig.includes(to)) return true;

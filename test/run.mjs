@@ -16,7 +16,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const fileTimeoutMs = 300_000;
 
 /** Folders that start servers or a browser; begun first, so that the last minutes are not one slow file alone. */
-const slowFirst = ['e2e', 'servers', 'faults', 'deploy', 'directory'];
+const slowFirst = ['portal', 'e2e', 'faults', 'state', 'deploy', 'directory'];
 
 withSupportedNode(import.meta.url, main);
 

@@ -23,6 +23,7 @@ const identity = {
   'Remote-Name': Buffer.from('Алиса', 'utf8').toString('latin1'),
   'Remote-Email': 'alice@example.com',
   'Remote-Roles': '',
+  'Remote-Groups-Overflow': 'true',
   'X-Vratar-Assertion': '',
 };
 
@@ -122,11 +123,13 @@ describe('shipped nginx snippets', () => {
     const answer = await send('/allowed');
     assert.equal(answer.status, 200);
     assert.equal(answer.body, 'application');
-    const { headers } = onlyReceived();
+    const { headers, version } = onlyReceived();
+    assert.equal(version, '1.1');
     assert.equal(headers['remote-user'], 'alice');
     assert.equal(headers['remote-groups'], 'staff,wiki');
     assert.equal(Buffer.from(headers['remote-name'] ?? '', 'latin1').toString('utf8'), 'Алиса');
     assert.equal(headers['remote-email'], 'alice@example.com');
+    assert.equal(headers['remote-groups-overflow'], 'true');
   });
 
   test('the gateway is asked about exactly what the client sent', async () => {
@@ -159,6 +162,7 @@ describe('shipped nginx snippets', () => {
     'remote-name': 'Mallory',
     'Remote-Email': 'mallory@example.com',
     'Remote-Roles': 'admin',
+    'Remote-Groups-Overflow': 'forged',
     'X-Vratar-Assertion': 'forged',
     Remote_User: 'mallory',
     Remote_Groups: 'admins',
@@ -191,23 +195,37 @@ describe('shipped nginx snippets', () => {
     );
   });
 
-  test('metadata a client makes up is replaced on the way to the gateway', async () => {
-    const made = {
+  test('metadata a client makes up is replaced on the way to the gateway and to the application', async () => {
+    const claims = {
       'X-Original-URL': 'http://open.example.com/public',
       'X-Original-URI': '/public',
       'X-Original-Method': 'OPTIONS',
-      'X-Forwarded-For': '10.0.0.1',
+      'X-Forwarded-For': '10.0.0.2',
       'X-Forwarded-Proto': 'https',
       'X-Forwarded-Host': 'open.example.com',
       'X-Forwarded-Uri': '/public',
       'X-Forwarded-Method': 'OPTIONS',
-      Forwarded: 'for=10.0.0.1',
+      Forwarded: 'for=10.0.0.2',
+      'X-Rewrite-URL': '/rewritten',
+      'X-HTTP-Method-Override': 'PURGE',
+      'X-Method-Override': 'PURGE',
+      'X-Forwarded-Prefix': '/rewritten',
+      'X-Forwarded-Port': '4444',
+      'X-Real-IP': '10.0.0.1',
     };
     for (const path of ['/allowed', '/_vratar/login']) {
-      await send(path, { headers: { ...made, Host: 'wiki.example.com' } });
-      const values = Object.values(onlyAsked().headers).join('\n');
-      assert.doesNotMatch(values, /open\.example|10\.0\.0\.1|OPTIONS|public|https/);
-      assert.equal(onlyAsked().headers['x-forwarded-for'], '127.0.0.1');
+      await send(path, { headers: { ...claims, Host: 'wiki.example.com' } });
+      const facts = ({ headers }: Seen): readonly (string | undefined)[] =>
+        ['for', 'proto', 'host'].map((name) => headers[`x-forwarded-${name}`]);
+      assert.deepEqual(facts(onlyAsked()), ['127.0.0.1', 'http', 'wiki.example.com']);
+      if (path === '/allowed')
+        assert.deepEqual(facts(onlyReceived()), ['127.0.0.1', 'http', 'wiki.example.com']);
+      const made = /open\.example|10\.0\.0\.2|OPTIONS|public|https/;
+      assert.doesNotMatch(Object.values(onlyAsked().headers).join('\n'), made);
+      for (const { headers } of received) {
+        assert.doesNotMatch(Object.values(headers).join('\n'), made);
+        assert.doesNotMatch(Object.values(headers).join('\n'), /rewritten|PURGE|4444|10\.0\.0\.1/);
+      }
     }
   });
 

@@ -7,6 +7,8 @@ import type { Socket } from 'node:net';
 export interface Seen {
   readonly method: string;
   readonly url: string;
+  /** `1.1` */
+  readonly version: string;
   readonly headers: Readonly<Record<string, string>>;
   /** Names as they came, one per line of the head. */
   readonly names: readonly string[];
@@ -52,6 +54,7 @@ export async function record(incoming: IncomingMessage): Promise<Seen> {
   return {
     method: incoming.method ?? '',
     url: incoming.url ?? '',
+    version: incoming.httpVersion,
     headers: Object.fromEntries(
       Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]),
     ),
