@@ -170,9 +170,8 @@ class LdapDirectory implements Directory {
       this.#countCache('negative');
       return rejected('unknown-account');
     }
-    const entries = await this.#personSearches.run(
-      name,
-      async () => await this.#searchPeople(this.#settings.filter.encode({ USERNAME: name })),
+    const entries = await this.#personSearches.run(name, () =>
+      this.#searchPeople(this.#settings.filter.encode({ USERNAME: name })),
     );
     const entry = entries[0];
     if (entry === undefined) {
@@ -195,10 +194,8 @@ class LdapDirectory implements Directory {
   }
 
   async #tryPassword(dn: string, password: Secret): Promise<RejectionReason | undefined> {
-    const answer = await this.#binds.run(
-      dn,
-      password,
-      async () => await this.#group.bind(dn, password, this.#workDeadline()),
+    const answer = await this.#binds.run(dn, password, () =>
+      this.#group.bind(dn, password, this.#workDeadline()),
     );
     try {
       return this.#settings.status.judgeBind(answer);
@@ -263,8 +260,8 @@ class LdapDirectory implements Directory {
     return renamed;
   }
 
-  async #searchPeople(filter: EncodedFilter): Promise<LdapEntry[]> {
-    return await this.#search({
+  #searchPeople(filter: EncodedFilter): Promise<LdapEntry[]> {
+    return this.#search({
       baseDn: this.#settings.baseDn,
       scope: 'sub',
       filter,
@@ -274,8 +271,8 @@ class LdapDirectory implements Directory {
     });
   }
 
-  async #search(request: SearchRequest): Promise<LdapEntry[]> {
-    return await this.#group.search(request, this.#workDeadline());
+  #search(request: SearchRequest): Promise<LdapEntry[]> {
+    return this.#group.search(request, this.#workDeadline());
   }
 
   /** Shared work is not ended by the caller who happened to start it; its result still fills the cache. */

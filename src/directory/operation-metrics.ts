@@ -12,14 +12,13 @@ export interface ServerGauges {
   readonly isOpen: boolean;
 }
 
+type SeriesLabels = Readonly<Record<'directory' | 'server' | 'operation' | 'result', string>>;
+
 export class OperationMetrics {
   readonly #metrics: Metrics;
   readonly #labels: { readonly directory: string; readonly server: string };
   /** Label sets of operations and results, made once each. */
-  readonly #series = new Map<
-    string,
-    Readonly<Record<'directory' | 'server' | 'operation' | 'result', string>>
-  >();
+  readonly #series = new Map<OperationName, Map<OperationResult, SeriesLabels>>();
 
   constructor(metrics: Metrics, directory: string, serverIndex: number) {
     this.#metrics = metrics;
@@ -28,12 +27,7 @@ export class OperationMetrics {
 
   /** Hot path: bench/ldap.ts. */
   record(operation: OperationName, result: OperationResult, startedAt: number): void {
-    const key = `${operation} ${result}`;
-    let labels = this.#series.get(key);
-    if (labels === undefined) {
-      labels = { ...this.#labels, operation, result };
-      this.#series.set(key, labels);
-    }
+    const labels = this.#seriesOf(operation, result);
     this.#metrics.directoryOperations.inc(labels);
     this.#metrics.directoryOperationDuration.observe(labels, (performance.now() - startedAt) / 1_000);
   }
@@ -46,5 +40,19 @@ export class OperationMetrics {
     directoryPoolWaiting.set({ ...labels, state: 'search' }, gauges.waitingForSearch);
     directoryPoolWaiting.set({ ...labels, state: 'verification' }, gauges.waitingForVerification);
     directoryBreakerOpen.set({ ...labels, state: 'open' }, gauges.isOpen ? 1 : 0);
+  }
+
+  #seriesOf(operation: OperationName, result: OperationResult): SeriesLabels {
+    let results = this.#series.get(operation);
+    if (results === undefined) {
+      results = new Map();
+      this.#series.set(operation, results);
+    }
+    let labels = results.get(result);
+    if (labels === undefined) {
+      labels = { ...this.#labels, operation, result };
+      results.set(result, labels);
+    }
+    return labels;
   }
 }

@@ -38,6 +38,7 @@ export const defaultTimings: Timings = {
   sweepMs: 1_000,
   retryMs: [1_000, 3_000, 6_000, 12_000, 24_000, 30_000],
   slowRetryMs: [30_000, 60_000, 120_000, 300_000],
-  maxWaiting: 256,
+  // A whole company signs in at nine: what bounds the queue is the wait, this bounds its memory.
+  maxWaiting: 1_024,
   maxBurstBytes: 8 * 1_048_576,
 };

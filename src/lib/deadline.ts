@@ -23,8 +23,8 @@ export class Deadline {
    * Settles with `work`, or rejects with what `onEnd` makes of the reason when time is over or the signal fires.
    * The work itself goes on: whoever does it has limits of its own.
    */
-  async race<Result>(work: Promise<Result>, onEnd: (reason: unknown) => Error): Promise<Result> {
-    return await new Promise<Result>((resolve, reject) => {
+  race<Result>(work: Promise<Result>, onEnd: (reason: unknown) => Error): Promise<Result> {
+    return new Promise<Result>((resolve, reject) => {
       const { signal } = this;
       const end = (reason: unknown): void => {
         stop();
