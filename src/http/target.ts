@@ -67,12 +67,11 @@ function canonicalPath(path: string): string | undefined {
     if (!/^[0-9a-fA-F]{2}$/.test(hex)) return undefined;
     const byte = Number.parseInt(hex, 16);
     if (byte < 0x20 || byte === 0x7f || byte === 0x5c) return undefined;
-    // `%25` before two hex digits: a second decoding would find another path.
-    if (byte === 0x25 && /^[0-9a-fA-F]{2}/.test(path.slice(i + 3, i + 5))) return undefined;
     out += isUnreserved(byte) ? String.fromCharCode(byte) : `%${hex.toUpperCase()}`;
     i += 2;
   }
-  return isUtf8(out) ? out : undefined;
+  // `%25` before two hex digits, however these were written: a second decoding would find another path.
+  return /%25[0-9a-fA-F]{2}/.test(out) || !isUtf8(out) ? undefined : out;
 }
 
 /** RFC 3986 section 2.3. */

@@ -76,6 +76,7 @@ describe('an ambiguous or malformed target is refused', () => {
     'a dot segment beside an encoded slash': '/public/..%2fadmin/x',
     'double encoding': '/public/%252e%252e/admin/x',
     'double encoding of a letter': '/%2561dmin',
+    'double encoding whose digits are encoded too': '/public/%25%32%65%25%32%65/admin/x',
     'a raw backslash': '/public/..\\admin',
     'an encoded backslash': '/admin%5cusers',
     'an encoded NUL': '/admin/x%00.css',
