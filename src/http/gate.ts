@@ -38,7 +38,8 @@ function codingFault(transferEncoding: string): ErrorCode {
   const codings = transferEncoding
     .toLowerCase()
     .split(',')
-    .map((coding) => coding.trim());
+    // Only space and tab are blanks here; a no-break space is part of the word (RFC 9110 section 5.6.3).
+    .map((coding) => coding.replace(/^[ \t]+|[ \t]+$/g, ''));
   const isUnderstood = codings.pop() === 'chunked' && codings.every((coding) => compressions.has(coding));
   return isUnderstood ? 'TRANSFER_CODING_UNSUPPORTED' : 'REQUEST_MALFORMED';
 }
