@@ -33,6 +33,11 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const sockets = new Set<Socket>();
   const latest = new WeakMap<Socket, ServerResponse>();
   let isDraining = false;
+  const handle: RequestHandler = (request, response) => {
+    if (isDraining) response.shouldKeepAlive = false;
+    latest.set(request.socket, response);
+    options.handler(request, response);
+  };
   const server = createServer(
     {
       maxHeaderSize: maxHeadBytes,
@@ -46,11 +51,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       optimizeEmptyRequests: true,
       noDelay: true,
     },
-    (request, response) => {
-      if (isDraining) response.shouldKeepAlive = false;
-      latest.set(request.socket, response);
-      options.handler(request, response);
-    },
+    handle,
   );
   server.maxRequestsPerSocket = 0;
   server.setTimeout(120_000);
@@ -62,7 +63,24 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     const status = refuse(error, socket as Socket, latest.get(socket as Socket));
     if (status !== undefined) options.onRefused?.(status);
   });
-  // `Expect: 100-continue` is answered when the handler reads the body; other expectations are refused (RFC 9110 section 10.1.1).
+  // `Expect: 100-continue` is answered when somebody reads the body: a refused request is never asked to send it.
+  server.on('checkContinue', (request, response) => {
+    const { shouldKeepAlive } = response;
+    // Without the body the next request could not be told from it (RFC 9110 section 10.1.1).
+    response.shouldKeepAlive = false;
+    request.once('resume', () => {
+      if (response.headersSent) return;
+      response.shouldKeepAlive = shouldKeepAlive && !isDraining;
+      response.writeContinue();
+    });
+    handle(request, response);
+  });
+  // A tunnel would carry what nobody judged.
+  server.on('connect', (_request, socket) => {
+    options.onRefused?.(405);
+    socket.end(statusAlone(405));
+  });
+  // Nothing else can be expected of this server.
   server.on('checkExpectation', (_request, response) => {
     response.writeHead(417, { Connection: 'close', 'Content-Length': '0' });
     response.end();
@@ -103,9 +121,13 @@ function refuse(
     return undefined;
   }
   const status = parserStatuses.get(error.code ?? '') ?? 400;
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  socket.end(statusAlone(status));
   socket.destroySoon();
   return status;
+}
+
+function statusAlone(status: number): string {
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
 }
 
 const parserStatuses: ReadonlyMap<string, number> = new Map([

@@ -2,9 +2,11 @@
  * One origin server and its connections: sends a decided request there and streams both ways.
  * It knows nothing of identity; headers and path come ready made.
  */
+import type { Readable } from 'node:stream';
 import { Pool } from 'undici';
 import { GatewayError } from '../errors.ts';
 import type { Exchange } from '../http/exchange.ts';
+import { meteredBody } from '../http/metered-body.ts';
 import { AnswerStream } from './answer-stream.ts';
 import { upstreamFailure } from './failures.ts';
 
@@ -74,7 +76,7 @@ export class Upstream implements AsyncDisposable {
         method: request.method,
         path: request.path,
         headers: request.headers,
-        body: request.hasBody ? exchange.request : null,
+        body: request.hasBody ? bodyOf(exchange) : null,
       },
       stream,
     );
@@ -83,4 +85,8 @@ export class Upstream implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool.destroy();
   }
+}
+
+function bodyOf({ request, head }: Exchange): Readable {
+  return head.transferEncoding === undefined ? request : meteredBody(request);
 }

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { test } from 'node:test';
+import { type Listener, listen } from '#src/http/listener.ts';
+import { converse, headerValues } from '#test/corpus/wire-client.ts';
+
+async function listener(
+  handler: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<Listener & AsyncDisposable & { readonly port: number }> {
+  const listening = await listen({ address: { kind: 'tcp', host: '127.0.0.1', port: 0 }, handler });
+  const { address } = listening;
+  if (address.kind !== 'tcp') throw new Error('not a TCP address');
+  return { ...listening, port: address.port, [Symbol.asyncDispose]: async () => await listening.drain(0) };
+}
+
+const post = (body: string, expectation = '100-continue'): Buffer =>
+  Buffer.from(
+    `POST / HTTP/1.1\r\nHost: a\r\nExpect: ${expectation}\r\nContent-Length: ${body.length}\r\n\r\n`,
+  );
+
+test('a client that asks first is told to go on when somebody reads the body', async () => {
+  await using server = await listener((request, response) => {
+    let text = '';
+    request.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    request.on('end', () => response.end(text));
+  });
+  const { answers, interim } = await converse({
+    port: server.port,
+    bytes: Buffer.concat([post('body'), Buffer.from('body'), post('next'), Buffer.from('next')]),
+    answers: 2,
+  });
+  assert.deepEqual(
+    answers.map(({ body }) => body),
+    ['body', 'next'],
+  );
+  assert.deepEqual(interim, [100, 100]);
+});
+
+test('a client that asks first is refused without being told to go on, and the connection ends', async () => {
+  await using server = await listener((_request, response) => {
+    response.writeHead(401, { 'Content-Length': '0' });
+    response.end();
+  });
+  const conversation = await converse({ port: server.port, bytes: post('body'), untilClosed: true });
+  assert.deepEqual(
+    conversation.answers.map(({ status }) => status),
+    [401],
+  );
+  assert.deepEqual(conversation.interim, []);
+  assert.ok(conversation.isClosedByGateway);
+  assert.deepEqual(headerValues(conversation.answers[0] ?? { headers: [] }, 'connection'), ['close']);
+});
+
+test('an expectation other than 100-continue is refused', async () => {
+  await using server = await listener((_request, response) => response.end());
+  const { answers } = await converse({
+    port: server.port,
+    bytes: post('body', 'miracles'),
+    untilClosed: true,
+  });
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [417],
+  );
+});
+
+test('no tunnel is opened', async () => {
+  await using server = await listener((_request, response) => response.end());
+  const { answers, isClosedByGateway } = await converse({
+    port: server.port,
+    bytes: Buffer.from('CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: a\r\n\r\nSSH-2.0\r\n'),
+    untilClosed: true,
+  });
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [405],
+  );
+  assert.ok(isClosedByGateway);
+});
