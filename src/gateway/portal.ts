@@ -52,6 +52,7 @@ export class Portal {
           POST: async (request) => await this.#signOut(request),
         },
       ],
+      ['/jwks.json', { GET: async (request) => await this.#publicKeys(request) }],
       ['/userinfo', { GET: async (request) => await this.#userinfo(request) }],
     ]);
   }
@@ -85,7 +86,7 @@ export class Portal {
     const { snapshot, sessionCookie } = this.#dependencies;
     const targets = query.getAll('rd');
     // A parameter that came twice is doubt about which one was meant.
-    const returnTo = targets.length > 1 ? undefined : this.#returnTo(targets[0] ?? null);
+    const returnTo = targets.length > 1 ? undefined : this.#returnTo(targets[0] ?? null, request.origin);
     const session = await this.#session(exchange);
     if (session !== undefined) {
       this.#redirect(exchange, 302, returnTo ?? `${snapshot.portalPath}/`);
@@ -101,7 +102,7 @@ export class Portal {
     const { snapshot } = this.#dependencies;
     const form = await readForm(exchange.request, exchange.head);
     this.#csrf.check(exchange, form.get('csrf'), request.origin);
-    const returnTo = this.#returnTo(form.get('rd') ?? null);
+    const returnTo = this.#returnTo(form.get('rd') ?? null, request.origin);
     const result = await signIn.attempt(request, form, returnTo);
     if (result.kind === 'refused') {
       this.#page(request, result.page, []);
@@ -182,6 +183,17 @@ export class Portal {
     this.#reply(exchange, page.status, [...page.headers, ...clear], page.body);
   }
 
+  /** Kept by verifiers for five minutes: the next key is published long before it signs (state/key-ring.ts). */
+  async #publicKeys({ exchange }: PortalRequest): Promise<void> {
+    const headers = [
+      ...['Content-Type', 'application/jwk-set+json'],
+      ...['Cache-Control', 'public, max-age=300'],
+      ...['X-Content-Type-Options', 'nosniff'],
+    ];
+    const body = await Promise.resolve(JSON.stringify(this.#dependencies.publicKeys()));
+    this.#reply(exchange, 200, headers, Buffer.from(body));
+  }
+
   async #userinfo({ exchange }: PortalRequest): Promise<void> {
     const session = await this.#session(exchange);
     if (session === undefined) {
@@ -205,9 +217,9 @@ export class Portal {
     this.#traffic.answered(exchange, 'portal', 200);
   }
 
-  #returnTo(asked: string | null): string | undefined {
+  #returnTo(asked: string | null, { authority }: RequestOrigin): string | undefined {
     const { snapshot, metrics } = this.#dependencies;
-    const allowed = allowedReturnTarget(asked ?? undefined, snapshot);
+    const allowed = allowedReturnTarget(asked ?? undefined, snapshot, authority);
     if (allowed === undefined && asked !== null && asked !== '') metrics.returnTargetsRefused.inc();
     return allowed;
   }

@@ -24,13 +24,21 @@ describe('a return target is followed', () => {
     'https://app.example.test',
     'https://app.example.test/',
     'https://app.example.test/wiki?next=https://evil.test/',
-    'https://app.example.test:8443/x',
+    'https://app.example.test:443/x',
+    '/a/b?c=d#e',
+    'https://app.example.test/x#/y?z',
     'https://deep.wild.test/x',
     'https://gw.example.test/x',
     '/%D0%BE%D1%82%D1%87%D1%91%D1%82',
   ]) {
     test(target, () => assert.equal(allowedReturnTarget(target, snapshot), target));
   }
+
+  test('on another port where the person is already', () => {
+    const target = 'https://app.example.test:8443/x';
+    assert.equal(allowedReturnTarget(target, snapshot, 'app.example.test:8443'), target);
+    assert.equal(allowedReturnTarget(target, snapshot, 'gw.example.test:8443'), undefined);
+  });
 
   test('below the cookie domain, also where no application is configured here', async () => {
     assert.ok(
@@ -102,6 +110,9 @@ test('whatever is followed stays with us, as browsers read addresses', () => {
     ':',
     '?',
     '#',
+    '/x#a b',
+    '/x#\\',
+    'https://app.example.test:8443/x',
     '%2f',
     '%5c',
     '.',
