@@ -50,12 +50,12 @@ export async function run(): Promise<boolean> {
   const folder = await mkdtemp(join(tmpdir(), 'vratar-bench-'));
   try {
     const yardstick = join(folder, 'ldap_login');
-    const source = fileURLToPath(new URL('ldap_login.c', import.meta.url));
+    const source = fileURLToPath(new URL('harness/ldap_login.c', import.meta.url));
     execFileSync('cc', ['-O2', '-o', yardstick, source, '-lldap', '-llber', '-lpthread']);
     await using server = await startSlapd({ bulk: { people, teams: 50 }, statsLog: false });
     const common = [String(people), service.dn, service.password, peopleBase];
     using c = start(yardstick, [server.url, String(connections), ...common, ...attributes]);
-    const client = fileURLToPath(new URL('ldap-login.ts', import.meta.url));
+    const client = fileURLToPath(new URL('harness/ldap-login.ts', import.meta.url));
     using vratar = start(process.execPath, [client, server.url, String(callers), ...common, groupsBase]);
     await c.run(1);
     let warm = 0;

@@ -138,6 +138,12 @@ export class LdapConnection {
 
   /** The service's own bind: anything but success is a failure of this server. */
   async bindService(dn: string, password: Secret): Promise<void> {
+    if (!dn.includes('=') || password.isEmpty) {
+      throw new LdapFailure('the service account needs a DN and a password', {
+        kind: 'config',
+        stage: 'connect',
+      });
+    }
     const answer = await this.bind(dn, password);
     if (answer.resultCode !== resultCode.success) {
       throw failureOfResult('the service bind', answer.resultCode, 'connect');

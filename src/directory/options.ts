@@ -54,7 +54,11 @@ const fields = z.strictObject({
     .describe('how certificates are verified; verification is always on'),
   bind: z
     .strictObject({
-      dn: z.string().min(1).describe('DN of the service account'),
+      dn: z
+        .string()
+        .min(1)
+        .refine((dn) => /^[A-Za-z0-9.-]+ *=/.test(dn), 'expected a DN such as cn=vratar,dc=example,dc=com')
+        .describe('DN of the service account'),
       password: secret.describe('its password'),
     })
     .optional()

@@ -34,6 +34,12 @@ const refused: readonly { name: string; change: Record<string, unknown>; path: s
     path: 'users.attributes.username',
     message: /no attribute/,
   },
+  {
+    name: 'a service account that is no DN',
+    change: { bind: { dn: 'EXTERNAL', password: 'x' } },
+    path: 'bind.dn',
+    message: /expected a DN/,
+  },
   { name: 'an unknown kind', change: { kind: 'x500' }, path: 'kind', message: /./ },
   { name: 'an unknown key', change: { server: 'ldap://a' }, path: '', message: /server/ },
 ];

@@ -230,6 +230,14 @@ test('the service account refused is a matter of configuration, and is not tried
   assert.ok(!JSON.stringify(wrong.log.lines).includes('outdated'));
 });
 
+test('an empty service password, from an empty secret file, binds nowhere and is a matter of configuration', async () => {
+  await using wrong = openDirectory({
+    servers: [server.url],
+    options: { bind: { dn: 'cn=vratar,dc=example,dc=test', password: new Secret('') } },
+  });
+  await assert.rejects(wrong.verify('alice', 'alice-password'), { code: 'PROVIDER_MISCONFIGURED' });
+});
+
 test('a base DN that does not exist is a matter of configuration, never an unknown account', async () => {
   await using wrong = openDirectory({
     servers: [server.url],
