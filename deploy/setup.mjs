@@ -13,7 +13,20 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** What each purpose needs besides the packages of the lockfile. */
 const purposes = {
   start: { development: false, programs: [] },
-  test: { development: true, programs: ['slapd', 'ldap-utils', 'nginx', 'chromium', 'openssl'] },
+  test: {
+    development: true,
+    programs: [
+      'slapd',
+      'ldap-utils',
+      'nginx',
+      'caddy',
+      'haproxy',
+      'apache2',
+      'lua-socket',
+      'chromium',
+      'openssl',
+    ],
+  },
   bench: {
     development: true,
     programs: ['slapd', 'ldap-utils', 'nginx', 'openssl', 'wrk', 'gcc', 'libldap-dev', 'libc6-dev'],

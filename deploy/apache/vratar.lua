@@ -1,6 +1,6 @@
 -- Vratar behind Apache 2.4: asks the gateway whether a request may pass. Apache has no auth_request of its own; this is
 -- an access checker for mod_lua with LuaSocket (Debian: lua-socket). See vratar.conf for the lines around it.
--- Every line is exercised by test/deploy/apache.test.ts against Apache 2.4.
+-- Every line is exercised by test/deploy/front-snippets.test.ts against Apache 2.4.
 
 local http = require 'socket.http'
 local ltn12 = require 'ltn12'

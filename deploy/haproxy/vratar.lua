@@ -2,7 +2,7 @@
 --   global
 --       lua-load /etc/haproxy/vratar.lua
 --       setenv VRATAR_GATEWAY 127.0.0.1:8080      (server.listen of the gateway; an address, not a name)
--- See vratar.cfg for the lines around it. Every line is exercised by test/deploy/haproxy.test.ts.
+-- See vratar.cfg for the lines around it. Every line is exercised by test/deploy/front-snippets.test.ts.
 
 local gateway = os.getenv('VRATAR_GATEWAY') or '127.0.0.1:8080'
 local question = 'http://' .. gateway .. '/_vratar/auth/haproxy'

@@ -15,6 +15,10 @@ const proofs = {
   slapd: 'slapd',
   'ldap-utils': 'ldapsearch',
   nginx: 'nginx',
+  caddy: 'caddy',
+  haproxy: 'haproxy',
+  apache2: 'apache2',
+  'lua-socket': '/usr/share/lua/5.3/socket/http.lua',
   chromium: 'chromium',
   openssl: 'openssl',
   wrk: 'wrk',
@@ -24,7 +28,7 @@ const proofs = {
 };
 
 /** Daemons that their package would also start at every boot of the machine. */
-const daemons = ['slapd', 'nginx'];
+const daemons = ['slapd', 'nginx', 'caddy', 'haproxy', 'apache2'];
 
 /**
  * What the set-up looks at and touches outside the repository.

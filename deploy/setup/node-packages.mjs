@@ -75,7 +75,11 @@ export function installNodePackages(root, purpose, missing, say) {
   const list = missing.length > 3 ? `${missing.length} packages of package-lock.json` : missing.join(', ');
   say(`installing from npm: ${list}`);
   const args = ['install', '--no-save', development ? '--include=dev' : '--omit=dev', '--include=optional'];
-  const result = runNpm(root, args.concat('--no-audit', '--no-fund', '--loglevel=error'), outside);
+  const result = runNpm(
+    root,
+    args.concat('--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'),
+    outside,
+  );
   if (result.error !== undefined) throw new SetupProblem(`npm cannot be started (${result.error.code}).`);
   if (result.status !== 0) {
     throw new SetupProblem(
