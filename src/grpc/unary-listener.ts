@@ -10,6 +10,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
+import { Server as NetServer } from 'node:net';
 import { bind } from '../http/bind.ts';
 import type { Listener } from '../http/listener.ts';
 import type { ListenAddress } from '../http/options.ts';
@@ -36,12 +37,13 @@ export interface UnaryListenerOptions {
    */
   readonly maxCallsPerConnection?: number;
   readonly maxConnectionAgeMs?: number;
+  /** How long a call may take, the sending of its message included. Default: 10 seconds. */
+  readonly maxCallMs?: number;
 }
 
 /** Room for the head of a request with a Kerberos token of 90,000 characters. */
 export const maxMessageBytes = 131_072;
 
-const maxCallMs = 10_000;
 const maxConcurrentCalls = 1_024;
 /** How long a caller may take to stop opening calls on a connection that ends. */
 const goodbyeMs = 1_000;
@@ -79,7 +81,8 @@ export async function listenUnary(options: UnaryListenerOptions): Promise<Listen
   return {
     address,
     drain: async (timeoutMs) => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      // Http2Server.close() would also say goodbye to every session, at once and without a warning.
+      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
       for (const connection of connections.values()) connection.end();
       const cut = setTimeout(() => {
         for (const session of connections.keys()) session.destroy();
@@ -139,8 +142,8 @@ class Connection implements Disposable {
   /** Hot path: `bench/grpc.ts`. */
   #open(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     if (++this.#calls >= this.#maxCalls) this.end();
-    const { method, admits, onRefused } = this.#options;
-    const call = new UnaryCall(stream, onRefused);
+    const { method, admits, onRefused, maxCallMs = 10_000 } = this.#options;
+    const call = new UnaryCall(stream, onRefused, maxCallMs);
     if (!admits(this.#peer)) call.refuse('PERMISSION_DENIED');
     else if (headers[':path'] !== method || headers[':method'] !== 'POST' || !isGrpc(headers))
       call.refuse('UNIMPLEMENTED');
@@ -185,7 +188,7 @@ class UnaryCall {
   readonly #deadline: NodeJS.Timeout;
   isAnswered = false;
 
-  constructor(stream: ServerHttp2Stream, onRefused: (status: GrpcRefusal) => void) {
+  constructor(stream: ServerHttp2Stream, onRefused: (status: GrpcRefusal) => void, maxCallMs: number) {
     this.#stream = stream;
     this.#onRefused = onRefused;
     this.#deadline = setTimeout(() => this.#expire(), maxCallMs);

@@ -157,7 +157,11 @@ export class Envoy implements Disposable {
   }
 
   async check(asked: Asked): Promise<CheckAnswer> {
-    return decodeCheckResponse(await this.call(encodeCheckRequest(asked)));
+    return await this.checkMessage(encodeCheckRequest(asked));
+  }
+
+  async checkMessage(message: Buffer): Promise<CheckAnswer> {
+    return decodeCheckResponse(await this.call(message));
   }
 
   /** Rejects with the ServiceError of grpc-js when the call ends with another status than OK. */
