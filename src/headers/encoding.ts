@@ -3,12 +3,33 @@ import type { HeadersOptions } from './options.ts';
 
 export type HeaderEncoding = HeadersOptions['encoding'];
 
+/** Longest value that is sent: servers limit the whole head, and nobody's name is longer. */
+const maxValueBytes = 1_024;
+
 /**
  * Encodes one value. The result is a byte string (one character per byte, as `writeHead` and undici send it).
- * Printable ASCII passes unchanged (except `%` in mode `percent`); control characters become one space.
+ * Printable ASCII passes unchanged (except `%` in mode `percent`); control characters become one space; what is longer
+ * than 1024 bytes is cut between two characters.
  */
 export function encodeValue(value: string, encoding: HeaderEncoding): string {
-  const clean = withoutControls(value);
+  // No encoding makes a character shorter than one byte, so nothing beyond this point could be sent.
+  const clean = withoutControls(value.slice(0, maxValueBytes + 1));
+  const encoded = encodeWhole(clean, encoding);
+  return encoded.length <= maxValueBytes ? encoded : encodeLongestPrefix([...clean], encoding);
+}
+
+function encodeLongestPrefix(characters: readonly string[], encoding: HeaderEncoding): string {
+  let fits = 0;
+  for (let tooMany = characters.length; tooMany - fits > 1; ) {
+    const middle = (fits + tooMany) >> 1;
+    const length = encodeWhole(characters.slice(0, middle).join(''), encoding).length;
+    if (length <= maxValueBytes) fits = middle;
+    else tooMany = middle;
+  }
+  return encodeWhole(characters.slice(0, fits).join(''), encoding);
+}
+
+function encodeWhole(clean: string, encoding: HeaderEncoding): string {
   switch (encoding) {
     case 'utf8':
       return isPrintableAscii(clean) ? clean : Buffer.from(clean, 'utf8').toString('latin1');
@@ -22,19 +43,29 @@ export function encodeValue(value: string, encoding: HeaderEncoding): string {
   }
 }
 
-/** Joins list items; in mode `percent` a separator inside an item is encoded, so that the list splits back. */
+/**
+ * Joins list items; in mode `percent` a separator inside an item is encoded, so that the list splits back. Items decide
+ * about access: one with control characters is left out, because a repaired one could be another group's name.
+ */
 export function encodeList(items: readonly string[], separator: string, encoding: HeaderEncoding): string {
-  if (encoding !== 'percent') return items.map((item) => encodeValue(item, encoding)).join(separator);
-  return items
+  const sound = items.some(hasControls) ? items.filter((item) => !hasControls(item)) : items;
+  if (encoding !== 'percent') return sound.map((item) => encodeValue(item, encoding)).join(separator);
+  return sound
     .map((item) => encodeValue(item, encoding).replaceAll(separator, percentEncodeAll(separator)))
     .join(separator);
 }
 
-/** Runs of control characters and of invisible direction marks (they disguise names) become one space. */
+/** Control characters, line and paragraph separators, and marks that turn the direction of writing (they disguise names). */
+const controls = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+const runsOfControls = new RegExp(`${controls.source}+`, 'gu');
+
+export function hasControls(value: string): boolean {
+  return controls.test(value);
+}
+
+/** Each run becomes one space. */
 function withoutControls(value: string): string {
-  return /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(value)
-    ? value.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ').trim()
-    : value;
+  return hasControls(value) ? value.replace(runsOfControls, ' ').trim() : value;
 }
 
 function isPrintableAscii(value: string): boolean {

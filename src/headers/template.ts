@@ -3,6 +3,7 @@
  * Values are inserted, never parsed again: a name that contains `${…}` stays text.
  */
 import type { Principal } from '../identity/principal.ts';
+import { hasControls } from './encoding.ts';
 
 /** What a template renders to: the facts it found, still unencoded. A list stays a list until it is joined. */
 export type RenderedValue = string | readonly string[];
@@ -10,14 +11,19 @@ export type Template = (principal: Principal) => RenderedValue;
 
 const single: Record<string, (principal: Principal) => string | undefined> = {
   provider: ({ provider }) => provider,
-  subject: ({ subject }) => subject,
-  username: ({ username }) => username,
-  email: ({ email }) => email,
+  subject: ({ subject }) => identifier(subject),
+  username: ({ username }) => identifier(username),
+  email: ({ email }) => (email === undefined ? undefined : identifier(email)),
   displayName: ({ displayName }) => displayName,
   givenName: ({ givenName }) => givenName,
   familyName: ({ familyName }) => familyName,
   accessLevel: ({ accessLevel }) => accessLevel,
 };
+
+/** One spelling of composed letters, and never a repaired name: without its control characters it could be somebody else's. */
+function identifier(text: string): string {
+  return hasControls(text) ? '' : text.normalize('NFC');
+}
 
 export interface TemplateLists {
   /** Group names as this application wants them. */

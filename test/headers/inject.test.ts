@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { encodeList, encodeValue } from '#src/headers/encoding.ts';
+import { encodeList, encodeValue, hasControls } from '#src/headers/encoding.ts';
 import { compileInjector } from '#src/headers/inject.ts';
 import { headersOptions } from '#src/headers/options.ts';
 import { HeaderStrip } from '#src/headers/strip.ts';
@@ -68,13 +68,43 @@ describe('encoding of a value', () => {
   test('mode percent decodes back to the value and its lists split back to their items', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'grapheme', minLength: 1 })), (items) => {
-        const clean = items
-          .map((item) => item.toWellFormed())
-          .filter((item) => !/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(item));
+        const clean = items.map((item) => item.toWellFormed()).filter((item) => !hasControls(item));
         if (clean.length === 0) return;
         assert.deepEqual(encodeList(clean, ',', 'percent').split(',').map(decodeURIComponent), clean);
       }),
     );
+  });
+});
+
+describe('a value that is too long', () => {
+  for (const encoding of ['utf8', 'percent', 'rfc8187', 'base64'] as const) {
+    test(`is cut between two characters, mode ${encoding}`, () => {
+      const encoded = encodeValue('я'.repeat(1_000_000), encoding);
+      assert.ok(encoded.length <= 1_024 && encoded.length > 1_000, String(encoded.length));
+      const shorter = encodeValue('я'.repeat(100), encoding);
+      assert.equal(encoded.slice(0, 120), shorter.slice(0, 120));
+    });
+  }
+
+  test('is left alone up to the limit', () => {
+    assert.equal(encodeValue('a'.repeat(1_024), 'utf8').length, 1_024);
+    assert.equal(encodeValue('a'.repeat(1_025), 'utf8').length, 1_024);
+    assert.equal(encodeValue(`${'a'.repeat(1_023)}😀`, 'percent'), 'a'.repeat(1_023));
+  });
+});
+
+describe('identifiers', () => {
+  test('are sent composed, so that one person has one spelling', () => {
+    assert.equal(render({}, principalOf({ username: 'Jose\u0301' }))['Remote-User'], 'Jos\u00c3\u00a9');
+  });
+
+  test('are never repaired: without its line break it would be another name', () => {
+    const headers = render(
+      {},
+      principalOf({ username: 'eve\nroot1', groups: [table.intern('staff\r\nadmins')] }),
+    );
+    assert.equal(headers['Remote-User'], '');
+    assert.equal(headers['Remote-Groups'], '');
   });
 });
 
