@@ -8,6 +8,7 @@ import type { PageReply } from '../portal/pages.ts';
 import type { SignInProblem } from '../portal/sign-in-page.ts';
 import type { CsrfGuard } from './csrf.ts';
 import type { GatewayDependencies } from './dependencies.ts';
+import { guardIdentity } from './identity-guard.ts';
 import { languageOf } from './language-of.ts';
 import { splitUrl } from './original-request.ts';
 import type { PortalRequest } from './portal.ts';
@@ -33,14 +34,14 @@ export class SignIn {
 
   /**
    * Wrong, throttled and unavailable are pages; an outage is 503 and never "wrong password".
-   * Throws what is none of these (a bug, the store away while the session is stored).
+   * Throws what is none of these (a bug, the store away while the session is stored, an identity that cannot be told on).
    */
   async attempt(
     request: PortalRequest,
     form: ReadonlyMap<string, string>,
     returnTo: string | undefined,
   ): Promise<SignInResult> {
-    const { chain, sessions, sessionCookie, grantRoles } = this.#dependencies;
+    const { chain, sessions, sessionCookie, grantRoles, logger } = this.#dependencies;
     const { exchange } = request;
     const typed: Typed = { username: form.get('username') ?? '', provider: form.get('provider') };
     const refused = (problem: SignInProblem): SignInResult => ({
@@ -54,7 +55,8 @@ export class SignIn {
       );
       if (outcome.kind !== 'authenticated') return refused({ kind: 'rejected' });
       const previous = sessionCookie.readTicket(exchange.head.cookie);
-      const { ticket } = await sessions.issue(grantRoles(outcome.principal), previous);
+      const principal = grantRoles(guardIdentity(outcome.principal, logger));
+      const { ticket } = await sessions.issue(principal, previous);
       return { kind: 'signed-in', setCookie: sessionCookie.issue(ticket) };
     } catch (error) {
       const problem = problemOf(error);
