@@ -17,10 +17,14 @@ export async function readForm(
   request: IncomingMessage,
   head: RequestHead,
 ): Promise<ReadonlyMap<string, string>> {
+  // What a form is packed into is not unpacked: a few bytes may become gigabytes.
+  if (request.headers['content-encoding'] !== undefined) {
+    throw new GatewayError('MEDIA_TYPE_UNSUPPORTED', 'a form must not be compressed');
+  }
+  if (head.contentLength !== undefined && Number(head.contentLength) > maxFormBytes) throw tooLarge();
   if (mediaType(head.contentType) !== 'application/x-www-form-urlencoded') {
     throw new GatewayError('MEDIA_TYPE_UNSUPPORTED', 'a form must be application/x-www-form-urlencoded');
   }
-  if (head.contentLength !== undefined && Number(head.contentLength) > maxFormBytes) throw tooLarge();
   const bytes = await readAll(request);
   return parseForm(bytes);
 }

@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES }
 import type { Socket } from 'node:net';
 import { bind } from './bind.ts';
 import type { ListenAddress } from './options.ts';
+import { maxTargetBytes } from './target.ts';
 
 /** Refused heads above this many bytes, with 431. */
 export const maxHeadBytes = 16_384;
@@ -59,7 +60,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+  server.on('clientError', (error: ParserError, socket) => {
     const status = refuse(error, socket as Socket, latest.get(socket as Socket));
     if (status !== undefined) options.onRefused?.(status);
   });
@@ -110,17 +111,13 @@ function endAfterAnswer(socket: Socket, answer: ServerResponse | undefined): voi
 }
 
 /** Answers what the parser refused, unless an answer is already on its way; then the connection just ends. */
-function refuse(
-  error: NodeJS.ErrnoException,
-  socket: Socket,
-  answer: ServerResponse | undefined,
-): number | undefined {
+function refuse(error: ParserError, socket: Socket, answer: ServerResponse | undefined): number | undefined {
   const isAnswering = answer !== undefined && answer.headersSent && !answer.writableFinished;
   if (!socket.writable || isAnswering || error.code === 'ECONNRESET') {
     socket.destroy();
     return undefined;
   }
-  const status = parserStatuses.get(error.code ?? '') ?? 400;
+  const status = statusOf(error);
   socket.end(statusAlone(status));
   socket.destroySoon();
   return status;
@@ -128,6 +125,18 @@ function refuse(
 
 function statusAlone(status: number): string {
   return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
+}
+
+/** Node's parser errors carry the bytes they were found in. */
+interface ParserError extends NodeJS.ErrnoException {
+  readonly rawPacket?: Buffer;
+}
+
+function statusOf({ code, rawPacket }: ParserError): number {
+  const status = parserStatuses.get(code ?? '') ?? 400;
+  // A head that is too long because of its first line alone: the target, not the fields.
+  const lineEnd = rawPacket?.indexOf('\r\n') ?? 0;
+  return status === 431 && (lineEnd < 0 || lineEnd > maxTargetBytes) ? 414 : status;
 }
 
 const parserStatuses: ReadonlyMap<string, number> = new Map([
