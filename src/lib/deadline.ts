@@ -31,7 +31,8 @@ export class Deadline {
         reject(onEnd(reason));
       };
       const abort = (): void => end(signal.reason);
-      const timer = setTimeout(end, Math.max(0, this.remainingMs), undefined);
+      // Timers count from the start of the loop's turn and may fire a moment early.
+      const timer = setTimeout(end, Math.max(0, this.remainingMs) + 1, undefined);
       const stop = (): void => {
         clearTimeout(timer);
         signal.removeEventListener('abort', abort);
