@@ -64,5 +64,6 @@ export function dialectOf(endpoint: string): Dialect | undefined {
   const name = endpoint.split(/[/?]/, 1)[0] ?? '';
   if (!Object.hasOwn(dialects, name)) return undefined;
   const dialect = dialects[name as DialectName];
-  return dialect.name === 'envoy' || endpoint === name ? dialect : undefined;
+  // Caddy and Traefik may append the query of the original request to the endpoint; its own place is the metadata.
+  return dialect.name === 'envoy' || endpoint === name || endpoint[name.length] === '?' ? dialect : undefined;
 }
