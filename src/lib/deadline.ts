@@ -31,8 +31,8 @@ export class Deadline {
         reject(onEnd(reason));
       };
       const abort = (): void => end(signal.reason);
-      // Timers count from the start of the loop's turn and may fire a moment early.
-      const timer = setTimeout(end, Math.max(0, this.remainingMs) + 1, undefined);
+      // Counts from the start of the loop's turn, so it may fire a few milliseconds early: no harm in that.
+      const timer = setTimeout(end, Math.max(0, this.remainingMs), undefined);
       const stop = (): void => {
         clearTimeout(timer);
         signal.removeEventListener('abort', abort);
