@@ -29,7 +29,17 @@ const purposes = {
   },
   bench: {
     development: true,
-    programs: ['slapd', 'ldap-utils', 'nginx', 'openssl', 'wrk', 'gcc', 'libldap-dev', 'libc6-dev'],
+    programs: [
+      'slapd',
+      'ldap-utils',
+      'nginx',
+      'openssl',
+      'wrk',
+      'nghttp2-client',
+      'gcc',
+      'libldap-dev',
+      'libc6-dev',
+    ],
   },
 };
 

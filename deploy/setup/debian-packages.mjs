@@ -22,6 +22,7 @@ const proofs = {
   chromium: 'chromium',
   openssl: 'openssl',
   wrk: 'wrk',
+  'nghttp2-client': 'h2load',
   gcc: 'gcc',
   'libldap-dev': '/usr/include/ldap.h',
   'libc6-dev': '/usr/include/stdio.h',
