@@ -1,7 +1,7 @@
 /** The shipped nginx snippets on a real nginx, with a stand-in for the gateway's endpoint and for the application. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { type Nginx, protectedServer, startNginx } from '#test/servers/nginx.ts';
@@ -60,15 +60,15 @@ const verdicts: Readonly<Record<string, (response: ServerResponse, original: URL
 };
 
 describe('shipped nginx snippets', () => {
-  let gateway: Server;
-  let application: Server;
+  // Also when one of them does not start, the others must end, or the test process never does.
+  const started = new AsyncDisposableStack();
   let nginx: Nginx;
   const asked: Seen[] = [];
   const received: Seen[] = [];
   const upgrades: string[] = [];
 
   before(async () => {
-    gateway = await listen(async (incoming, response) => {
+    const gateway = await listen(async (incoming, response) => {
       asked.push(await record(incoming));
       if (incoming.url !== '/_vratar/auth/nginx') {
         response
@@ -80,7 +80,7 @@ describe('shipped nginx snippets', () => {
       const verdict = verdicts[original.pathname.replace(/\.\w+$/, '')] ?? verdicts['/allowed'];
       verdict?.(response, original);
     });
-    application = await listen(async (incoming, response) => {
+    const application = await listen(async (incoming, response) => {
       received.push(await record(incoming));
       const status = Number(new URL(incoming.url ?? '', 'http://a').searchParams.get('status') ?? 200);
       response.writeHead(status, { 'Set-Cookie': 'app=1; Path=/' }).end('application');
@@ -91,15 +91,16 @@ describe('shipped nginx snippets', () => {
         'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello',
       );
     });
+    started.defer(async () => await close(gateway, application));
     nginx = await startNginx({
       gateway: `127.0.0.1:${portOf(gateway)}`,
       servers: (port) => protectedServer({ port, application: `http://127.0.0.1:${portOf(application)}` }),
     });
+    started.use(nginx);
   });
 
   after(async () => {
-    await nginx[Symbol.asyncDispose]();
-    await close(gateway, application);
+    await started.disposeAsync();
   });
 
   const send = async (
