@@ -12,7 +12,14 @@ export async function run(): Promise<boolean> {
     await using gateway = await startGatewayProcess({
       server: { workers: 1 },
       providers: [{ name: 'staff', type: 'local', users: [{ username: 'alice' }] }],
-      applications: [{ name: 'app', hosts: ['app.example.test'], upstream: 'http://127.0.0.1:9', rules: [{ access: 'authenticated' }] }],
+      applications: [
+        {
+          name: 'app',
+          hosts: ['app.example.test'],
+          upstream: 'http://127.0.0.1:9',
+          rules: [{ access: 'authenticated' }],
+        },
+      ],
     });
     // The first start fills the compile cache.
     if (round >= 0) seconds.push((performance.now() - startedAt) / 1_000);
