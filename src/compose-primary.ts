@@ -1,10 +1,12 @@
 /** The composition root of the primary: the shared state of all workers, without anything that only workers need. */
+import { join } from 'node:path';
 import type { Config } from './config/schema.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { AttemptLimits } from './state/attempt-counters.ts';
 import { createHub, type Hub } from './state/hub.ts';
+import { type KeyRingFile, openKeyRingFile } from './state/key-ring-file.ts';
 
 export interface Surroundings {
   readonly logger: Logger;
@@ -23,6 +25,17 @@ export function composeHub(config: Config, { logger, metrics, clock = systemCloc
     logger,
     metrics,
   });
+}
+
+/** The keys of identity assertions, made at the first start. Throws GatewayError CONFIG_INVALID when they cannot be read. */
+export function composeKeyRing(
+  { keys, state }: Config,
+  { logger, clock = systemClock }: Surroundings,
+): KeyRingFile {
+  const file = keys.file ?? join(state.directory, 'keys.json');
+  const ring = openKeyRingFile(file, clock.now());
+  if (ring.isExposed) logger.warn('keys.exposed', { file });
+  return ring;
 }
 
 function attemptLimits({ throttle }: Config): AttemptLimits {

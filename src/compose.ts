@@ -8,8 +8,10 @@ import type { Surroundings } from './compose-primary.ts';
 import type { Config } from './config/schema.ts';
 import type { Directory, DirectoryHealth } from './directory/directory.ts';
 import { createDirectory } from './directory/ldap-directory.ts';
+import type { GatewayDependencies } from './gateway/dependencies.ts';
 import { createHandler } from './gateway/handler.ts';
 import { compileSnapshot, type Snapshot } from './gateway/snapshot.ts';
+import { type AssertionSigner, publicKeySet } from './headers/asserted.ts';
 import { type Listener, listen } from './http/listener.ts';
 import type { ListenAddress } from './http/options.ts';
 import { GroupTable } from './identity/group.ts';
@@ -26,6 +28,7 @@ import { SessionCookie } from './session/cookie.ts';
 import { SessionLifecycle } from './session/lifecycle.ts';
 import type { Channel } from './state/channel.ts';
 import { createHubClient } from './state/hub-client.ts';
+import { isPublished, type KeyRing } from './state/key-ring.ts';
 
 export interface WorkerOptions extends Surroundings {
   readonly config: Config;
@@ -33,6 +36,8 @@ export interface WorkerOptions extends Surroundings {
   readonly channel: Channel;
   /** Hashes of the passwords generated for local accounts without one, by `provider:username`. */
   readonly generatedHashes: ReadonlyMap<string, string>;
+  /** Keys of identity assertions. */
+  readonly keyRing: KeyRing;
 }
 
 export interface WorkerReport {
@@ -44,6 +49,8 @@ export interface GatewayWorker extends AsyncDisposable {
   /** Where it listens, with the real port. */
   readonly address: ListenAddress;
   report(): Promise<WorkerReport>;
+  /** The first key of the ring signs from now on; assertions signed with another one are made anew. */
+  useKeys(ring: KeyRing): void;
   /** Ends when every request in flight is answered or `server.drainTimeout` is over. */
   drain(): Promise<void>;
 }
@@ -54,11 +61,14 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
   try {
     const groups = new GroupTable();
     const client = resources.use(createHubClient({ channel: options.channel, clock }));
+    let ring = options.keyRing;
+    const signer = await signerFor(config, ring);
     const snapshot = resources.use(
       await compileSnapshot({
         server: config.server,
         cookieDomain: config.session.cookie.domain,
         applications: config.applications,
+        signing: signer === undefined ? undefined : { signer, logger },
       }),
     );
     const directories = new Map<string, Directory>();
@@ -109,33 +119,46 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       formTargets: formTargets(snapshot),
       signInOrigin: snapshot.publicOrigin.url,
     });
-    const handler = createHandler({
+    const dependencies: GatewayDependencies = {
       snapshot,
       sessions,
       sessionCookie: new SessionCookie(config.session.cookie, isSecure),
       chain,
       grantRoles,
       passwordProviders: providers.map(({ name, title }) => ({ name, title })),
+      publicKeys: () => publicKeySet(ring.keys.filter((key) => isPublished(key, clock.now()))),
       pages,
       assets,
       clock,
       logger,
       metrics,
-    });
+    };
+    const end = async (listener: Listener): Promise<void> => await listener.drain(0);
     const listener = await listen({
       address: config.server.listen,
-      handler,
+      handler: createHandler(dependencies),
       onRefused: (status) => {
         metrics.httpRequests.cell({ listener: 'public', surface: 'proxy', code: String(status) }).count++;
       },
     });
-    return gatewayWorker(listener, config, resources, {
+    resources.adopt(listener, end);
+    const listeners: [Listener, ...Listener[]] = [listener];
+    if (config.server.grpc !== undefined) {
+      const { listenExternalAuthorization } = await import('./gateway/external-authorization.ts');
+      const grpcListener = await listenExternalAuthorization(config.server.grpc.listen, dependencies);
+      listeners.push(resources.adopt(grpcListener, end));
+    }
+    return gatewayWorker(listeners, config, resources, {
       report: async () => {
         sessions.reportMetrics();
         return {
           metrics: await metrics.report(),
           directories: [...directories.values()].map((directory) => directory.health()),
         };
+      },
+      useKeys: (changed) => {
+        ring = changed;
+        signer?.useKeys(changed.keys);
       },
     });
   } catch (error) {
@@ -144,21 +167,29 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
   }
 }
 
+/** The first listener is the public one. */
 function gatewayWorker(
-  listener: Listener,
+  listeners: readonly [Listener, ...Listener[]],
   config: Config,
   resources: AsyncDisposableStack,
-  { report }: Pick<GatewayWorker, 'report'>,
+  { report, useKeys }: Pick<GatewayWorker, 'report' | 'useKeys'>,
 ): GatewayWorker {
   return {
-    address: listener.address,
+    address: listeners[0].address,
     report,
-    drain: async () => await listener.drain(config.server.drainTimeout),
-    [Symbol.asyncDispose]: async () => {
-      await listener.drain(0);
-      await resources.disposeAsync();
+    useKeys,
+    drain: async () => {
+      await Promise.all(listeners.map(async (listener) => await listener.drain(config.server.drainTimeout)));
     },
+    [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
   };
+}
+
+/** The signer is loaded only where an application wants assertions. */
+async function signerFor(config: Config, { keys }: KeyRing): Promise<AssertionSigner | undefined> {
+  if (!config.applications.some(({ headers }) => headers.assertion)) return undefined;
+  const { createAssertionSigner } = await import('./headers/assertion.ts');
+  return createAssertionSigner(config.server.publicUrl, keys);
 }
 
 /** How long a person is served whose provider cannot confirm them: as long as its directory's last answer serves. */

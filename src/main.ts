@@ -6,6 +6,7 @@ const usage = `Usage: vratar COMMAND [options]
   check --config FILE [--connect] validate the configuration; exit 0 or 78
   explain --config FILE --user NAME --method GET URL
                                  say which application and rule decide, and why; exit 0 when allowed
+  keys rotate --config FILE      sign identity assertions with another key from now on
   hash-password                  read a password from standard input, print an argon2id hash
   schema                         print the JSON schema of the configuration
 
@@ -21,6 +22,7 @@ const commands: Readonly<Record<string, (argv: readonly string[]) => Promise<num
   worker: async () => await (await import('./cli/worker.ts')).worker(),
   check: async (argv) => await (await import('./cli/check.ts')).check(argv, process),
   explain: async (argv) => await (await import('./cli/explain.ts')).explain(argv, process),
+  keys: async (argv) => await (await import('./cli/keys.ts')).keys(argv, process),
   'hash-password': async (argv) => await (await import('./cli/hash-password.ts')).hashPassword(argv, process),
   schema: async (argv) => await (await import('./cli/schema.ts')).schema(argv, process),
 };

@@ -1,27 +1,34 @@
 /** `vratar serve`: the primary process. Owns state, workers and the management listener; serves no public traffic. */
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { composeHub } from '../compose-primary.ts';
+import { composeHub, composeKeyRing } from '../compose-primary.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { packConfig } from '../config/transfer.ts';
 import { GatewayError } from '../errors.ts';
+import { type AdminCommand, adminSocketName, createAdminHandler } from '../gateway/admin-commands.ts';
 import { createManagementHandler } from '../gateway/management.ts';
-import { listen } from '../http/listener.ts';
+import { type Listener, listen } from '../http/listener.ts';
 import type { ListenAddress } from '../http/options.ts';
-import { systemClock } from '../lib/clock.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { createLogger, createStdoutSink, type Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { readinessOf } from '../processes/readiness.ts';
 import { WorkerPool } from '../processes/worker-pool.ts';
 import { generatePasswords } from '../providers/local/generated-passwords.ts';
+import { isPublished } from '../state/key-ring.ts';
+import type { KeyRingFile } from '../state/key-ring-file.ts';
 import { version } from '../version.ts';
+import type { RotationReport } from './keys.ts';
 
 /** sysexits: the configuration is invalid. */
 const exitConfig = 78;
 /** sysexits: the command line is not understood. */
 const exitUsage = 64;
+/** A second SIGINT within this time is the first one again. */
+const echoMs = 500;
 
 export async function serve(argv: readonly string[]): Promise<number> {
   const path = configPath(argv);
@@ -74,10 +81,15 @@ async function run(
   metrics.configLastReload.set(clock.now() / 1_000);
 
   using hub = composeHub(config, { logger, metrics, clock });
+  const keys = composeKeyRing(config, { logger, metrics, clock });
   const generated = await generatePasswords(config.providers);
   const pool = new WorkerPool({
     hub,
-    settings: { config: packConfig(config), generatedHashes: generated.hashes },
+    settings: () => ({
+      config: packConfig(config),
+      generatedHashes: generated.hashes,
+      keyRing: keys.ring,
+    }),
     count: config.server.workers === 'auto' ? availableParallelism() : config.server.workers,
     args: ['worker'],
     drainTimeoutMs: config.server.drainTimeout,
@@ -86,9 +98,11 @@ async function run(
   });
   const stop = Promise.withResolvers<string>();
   let isDraining = false;
+  let drainingSince = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
-    // A second one means now.
-    if (isDraining) process.exit(1);
+    // A second one means now; but Ctrl-C under npm comes twice, from the terminal and from npm.
+    if (isDraining && (signal !== 'SIGINT' || performance.now() - drainingSince > echoMs)) process.exit(1);
+    if (!isDraining) drainingSince = performance.now();
     isDraining = true;
     stop.resolve(signal);
   };
@@ -110,8 +124,14 @@ async function run(
         }),
     }),
   });
+  let admin: Listener | undefined;
   try {
     const address = await pool.start();
+    admin = await listenForCommands(
+      config,
+      { 'keys/rotate': async (parameters) => await rotateKeys(keys, pool, clock, parameters) },
+      logger,
+    );
     logger.info('ready', {
       version,
       node: process.versions.node,
@@ -129,7 +149,41 @@ async function run(
   } finally {
     await pool.drain();
     await management.drain(0);
+    await admin?.drain(0);
   }
+}
+
+/** A gateway that cannot be commanded still serves: the commands say so themselves when they are used. */
+async function listenForCommands(
+  { state }: Config,
+  commands: Readonly<Record<string, AdminCommand>>,
+  logger: Logger,
+): Promise<Listener | undefined> {
+  const path = join(state.directory, adminSocketName);
+  try {
+    return await listen({
+      address: { kind: 'unix', path, mode: 0o600 },
+      handler: createAdminHandler(commands, logger),
+    });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    // Mostly a state.directory whose path is longer than the 107 bytes a socket may have.
+    logger.error('admin.socket-failed', { path, error });
+    return undefined;
+  }
+}
+
+async function rotateKeys(
+  keys: KeyRingFile,
+  pool: WorkerPool,
+  clock: Clock,
+  parameters: URLSearchParams,
+): Promise<RotationReport> {
+  const nowMs = clock.now();
+  const ring = keys.rotate(nowMs, { compromised: parameters.get('compromised') === 'true' });
+  await pool.useKeys(ring);
+  const published = ring.keys.filter((key) => isPublished(key, nowMs)).map(({ kid }) => kid);
+  return { signing: published[0] as string, published };
 }
 
 /** For whoever sits at the terminal. Passwords go here only, never to the log. */

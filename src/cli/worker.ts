@@ -30,9 +30,9 @@ export async function worker(): Promise<number> {
     deadlineMs: settingsDeadlineMs,
     toError: (reason) => new GatewayError('SESSION_STORE_UNAVAILABLE', `the primary process ${reason}`),
   });
-  const { config: packed, generatedHashes } = await primary.call('settings');
+  const { config: packed, generatedHashes, keyRing } = await primary.call('settings');
   const config = unpackConfig(packed);
-  const gateway = await composeWorker({ config, channel, generatedHashes, logger, metrics });
+  const gateway = await composeWorker({ config, channel, generatedHashes, keyRing, logger, metrics });
 
   const drained = Promise.withResolvers<void>();
   answerCalls<WorkerCalls>(
@@ -40,6 +40,7 @@ export async function worker(): Promise<number> {
     workerCalls,
     {
       report: async () => await gateway.report(),
+      useKeys: async (ring) => await Promise.resolve(gateway.useKeys(ring)),
       drain: async () => {
         gateway.drain().then(drained.resolve, drained.reject);
         await Promise.resolve();

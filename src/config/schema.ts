@@ -5,7 +5,7 @@ import { directoryOptions } from '../directory/options.ts';
 import { managementOptions, serverOptions } from '../http/options.ts';
 import { providerOptions, throttleOptions } from '../providers/options.ts';
 import { sessionOptions } from '../session/options.ts';
-import { stateOptions } from '../state/options.ts';
+import { keysOptions, stateOptions } from '../state/options.ts';
 
 export const configSchema = z.strictObject({
   server: serverOptions.describe('the public listener'),
@@ -22,6 +22,7 @@ export const configSchema = z.strictObject({
     .default([])
     .describe('what people are granted at sign-in and at every refresh; all entries that match apply'),
   applications: z.array(applicationOptions).default([]).describe('what is protected, and for whom'),
+  keys: keysOptions.prefault({}).describe('keys the gateway makes for itself'),
   throttle: throttleOptions.prefault({}).describe('limits on failed sign-ins'),
 });
 

@@ -18,7 +18,6 @@ const oneOf =
     typeof value === 'string' && values.includes(value);
 
 const rows: readonly Row[] = [
-  { path: ['server', 'grpc'] },
   { path: ['server', 'compatibility'] },
   { path: ['server', 'tls'] },
   { path: ['state', 'driver'], values: oneOf('redis') },
@@ -31,9 +30,7 @@ const rows: readonly Row[] = [
     values: oneOf('basic', 'negotiate', 'bearer'),
   },
   { path: ['applications', '*', 'decisionCache'], values: (value) => value !== 'off' && isScalar(value) },
-  { path: ['applications', '*', 'headers', 'assertion'], values: (value) => value === true },
   { path: ['zimbra'] },
-  { path: ['keys'] },
 ];
 
 /** One finding for every use of a feature this version does not have. */

@@ -1,30 +1,27 @@
 /** One protected application, compiled from its options: who may, what it is told, where it lives. */
-import { LRUCache } from 'lru-cache';
 import type { Routed } from '../access/applications.ts';
 import type { Decision } from '../access/decision.ts';
 import type { ApplicationOptions } from '../access/options.ts';
 import { compileRules, type JudgedRequest, type RuleSet, withHead } from '../access/rules.ts';
-import { compileInjector } from '../headers/inject.ts';
+import { type AssertionSigner, assertionHeader } from '../headers/asserted.ts';
+import { assertedGroups } from '../headers/inject.ts';
 import { HeaderStrip } from '../headers/strip.ts';
 import type { Principal } from '../identity/principal.ts';
+import type { Logger } from '../observability/logger.ts';
 import { hopByHop } from '../proxy/hop-by-hop.ts';
 import type { Upstream } from '../proxy/upstream.ts';
-
-/** What one principal means to one application: computed at the first request, remembered for the next ones. */
-export interface View {
-  /** Per rule, whether its conditions hold; `undefined` for the anonymous. */
-  readonly holds: readonly boolean[] | undefined;
-  /** Complete head of an allowing forward-auth answer, flat: every identity header, empty ones included. */
-  readonly verdictHeaders: string[];
-  /** Identity headers for the upstream, flat: only those that have a value. */
-  readonly upstreamHeaders: readonly string[];
-}
-
-/** Principals an application remembers; the least recently seen are computed again. */
-const maxViews = 16_384;
+import { Assertions } from './assertions.ts';
+import { type View, Views } from './view.ts';
 
 const methodNotAllowed: Decision = { kind: 'deny', reason: 'method-not-allowed', rule: undefined };
 const encodedSlash: Decision = { kind: 'deny', reason: 'encoded-slash', rule: undefined };
+
+export type { View };
+
+export interface Signing {
+  readonly signer: AssertionSigner;
+  readonly logger: Logger;
+}
 
 export class ProtectedApplication implements Routed {
   readonly options: ApplicationOptions;
@@ -36,37 +33,45 @@ export class ProtectedApplication implements Routed {
   /** Names of the headers this application receives from the gateway. */
   readonly identityNames: readonly string[];
   readonly #methods: ReadonlySet<string>;
-  readonly #render: (principal: Principal | undefined) => readonly (readonly [string, string])[];
-  readonly #views = new LRUCache<Principal, View>({ max: maxViews });
-  readonly #anonymous: View;
+  readonly #views: Views;
+  readonly #assertions: Assertions | undefined;
 
-  constructor(options: ApplicationOptions, upstream: Upstream | 'whoami' | undefined) {
-    const injector = compileInjector(options.headers);
+  /** `signing` is needed where `headers.assertion` is on. */
+  constructor(options: ApplicationOptions, upstream: Upstream | 'whoami' | undefined, signing?: Signing) {
     this.options = options;
     this.title = options.title ?? options.name;
     this.rules = compileRules(options.rules, options.caseInsensitivePaths);
-    this.identityNames = injector.names;
-    this.strip = new HeaderStrip(injector.names, [
-      ...hopByHop,
-      'host',
-      'expect',
-      'cookie',
-      ...(options.forwardAuthorization ? [] : ['authorization']),
-    ]);
+    this.#views = new Views(options.headers, this.rules);
+    this.identityNames = this.#views.names;
+    this.strip = new HeaderStrip(
+      // Nobody but the gateway asserts an identity, also where the application does not ask for it.
+      [...this.identityNames, assertionHeader],
+      [...hopByHop, 'host', 'expect', 'cookie', ...(options.forwardAuthorization ? [] : ['authorization'])],
+    );
     this.upstream = upstream;
     this.#methods = withHead(options.methods);
-    this.#render = (principal) => injector.render(principal);
-    this.#anonymous = this.#compute(undefined);
+    const groupsOf = assertedGroups(options.headers);
+    this.#assertions =
+      signing === undefined || !options.headers.assertion
+        ? undefined
+        : new Assertions(signing.signer, signing.logger, (principal) => ({
+            audience: options.name,
+            ...groupsOf(principal),
+          }));
   }
 
   /** Hot path: `bench/forward-auth.ts`. */
   view(principal: Principal | undefined): View {
-    if (principal === undefined) return this.#anonymous;
-    const known = this.#views.get(principal);
-    if (known !== undefined) return known;
-    const view = this.#compute(principal);
-    this.#views.set(principal, view);
-    return view;
+    return this.#views.of(principal);
+  }
+
+  /**
+   * Hot path: `bench/forward-auth.ts`. The view as an allowed request carries it on, with the assertion where it is
+   * on: at once, except for the first request of a person.
+   */
+  completed(view: View, principal: Principal | undefined, nowMs: number): View | Promise<View> {
+    if (this.#assertions === undefined || principal === undefined) return view;
+    return this.#assertions.complete(view, principal, nowMs);
   }
 
   /** Hot path: `bench/forward-auth.ts`. */
@@ -74,14 +79,5 @@ export class ProtectedApplication implements Routed {
     if (!this.#methods.has(request.method)) return methodNotAllowed;
     if (request.hasEncodedSlash && this.options.encodedSlash === 'refuse') return encodedSlash;
     return this.rules.decide(request, view.holds);
-  }
-
-  #compute(principal: Principal | undefined): View {
-    const headers = this.#render(principal);
-    return {
-      holds: principal === undefined ? undefined : this.rules.conditionsHeld(principal),
-      verdictHeaders: [...headers.flat(), 'Cache-Control', 'no-store', 'Content-Length', '0'],
-      upstreamHeaders: headers.filter(([, value]) => value !== '').flat(),
-    };
   }
 }

@@ -19,6 +19,8 @@ export interface GatewayDependencies {
   readonly grantRoles: RoleMapping;
   /** Password providers in configured order, as the sign-in page shows them. */
   readonly passwordProviders: readonly { readonly name: string; readonly title: string }[];
+  /** RFC 7517: the public keys of assertions, as they are now. */
+  readonly publicKeys: () => object;
   readonly pages: Pages;
   readonly assets: Assets;
   readonly clock: Clock;

@@ -3,8 +3,9 @@ import { GatewayError } from '../errors.ts';
 import { connectionOptions } from '../headers/strip.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { withoutCookies } from '../lib/cookie-header.ts';
-import type { ProtectedApplication, View } from './application.ts';
+import type { ProtectedApplication } from './application.ts';
 import type { RequestOrigin } from './request-origin.ts';
+import type { View } from './view.ts';
 
 /** Hot path: `bench/proxy.ts`. `gatewayCookies`: names of the cookies that stay here. */
 export function outgoingHeaders(

@@ -24,6 +24,15 @@ export interface PortalRequest {
   readonly query: URLSearchParams;
 }
 
+const keySetHeaders: readonly string[] = [
+  'Content-Type',
+  'application/jwk-set+json',
+  'Cache-Control',
+  'public, max-age=300',
+  'X-Content-Type-Options',
+  'nosniff',
+];
+
 type Route = (request: PortalRequest) => Promise<void>;
 
 export class Portal {
@@ -185,13 +194,8 @@ export class Portal {
 
   /** Kept by verifiers for five minutes: the next key is published long before it signs (state/key-ring.ts). */
   async #publicKeys({ exchange }: PortalRequest): Promise<void> {
-    const headers = [
-      ...['Content-Type', 'application/jwk-set+json'],
-      ...['Cache-Control', 'public, max-age=300'],
-      ...['X-Content-Type-Options', 'nosniff'],
-    ];
     const body = await Promise.resolve(JSON.stringify(this.#dependencies.publicKeys()));
-    this.#reply(exchange, 200, headers, Buffer.from(body));
+    this.#reply(exchange, 200, keySetHeaders, Buffer.from(body));
   }
 
   async #userinfo({ exchange }: PortalRequest): Promise<void> {

@@ -7,7 +7,7 @@ import { isNavigation } from '../http/navigation.ts';
 import type { Target } from '../http/target.ts';
 import { whoamiPage } from '../proxy/whoami.ts';
 import type { Session } from '../session/session.ts';
-import type { ProtectedApplication, View } from './application.ts';
+import type { ProtectedApplication } from './application.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import type { Failures } from './failures.ts';
 import { outgoingHeaders } from './outgoing-headers.ts';
@@ -15,6 +15,7 @@ import type { RequestOrigin } from './request-origin.ts';
 import { sessionOf } from './session-of.ts';
 import { signInLocation } from './sign-in-location.ts';
 import type { Traffic } from './traffic.ts';
+import type { View } from './view.ts';
 
 export class ReverseProxy {
   readonly #dependencies: GatewayDependencies;
@@ -51,11 +52,10 @@ export class ReverseProxy {
     }
     const session = sessionOf(exchange, sessionCookie, sessions);
     if (!(session instanceof Promise)) {
-      this.#decide(exchange, origin, target, application, session);
-      return undefined;
+      return this.#decide(exchange, origin, target, application, session);
     }
     return session.then(
-      (loaded) => this.#decide(exchange, origin, target, application, loaded),
+      async (loaded) => await this.#decide(exchange, origin, target, application, loaded),
       (error: unknown) => {
         this.#traffic.undecided(application.options.name, 'proxy');
         throw error;
@@ -69,7 +69,7 @@ export class ReverseProxy {
     target: Target,
     application: ProtectedApplication,
     session: Session | undefined,
-  ): void {
+  ): Promise<void> | undefined {
     const view = application.view(session?.principal);
     const method = exchange.request.method as string;
     const decision = application.decide(
@@ -84,14 +84,30 @@ export class ReverseProxy {
     this.#traffic.decided(application.options.name, 'proxy', decision);
     switch (decision.kind) {
       case 'allow':
-        this.#pass(exchange, origin, target, application, view);
-        return;
+        return this.#complete(exchange, origin, target, application, session, view);
       case 'challenge':
         this.#challenge(exchange, origin, target);
-        return;
+        return undefined;
       case 'deny':
         this.#deny(exchange, application, decision, session);
+        return undefined;
     }
+  }
+
+  #complete(
+    exchange: Exchange,
+    origin: RequestOrigin,
+    target: Target,
+    application: ProtectedApplication,
+    session: Session | undefined,
+    view: View,
+  ): Promise<void> | undefined {
+    const completed = application.completed(view, session?.principal, exchange.startedAtMs);
+    if (completed instanceof Promise) {
+      return completed.then((whole) => this.#pass(exchange, origin, target, application, whole));
+    }
+    this.#pass(exchange, origin, target, application, completed);
+    return undefined;
   }
 
   #pass(

@@ -4,7 +4,7 @@ import type { ApplicationOptions } from '../access/options.ts';
 import type { ServerOptions } from '../http/options.ts';
 import { AddressSet } from '../lib/address-set.ts';
 import type { Upstream } from '../proxy/upstream.ts';
-import { ProtectedApplication } from './application.ts';
+import { ProtectedApplication, type Signing } from './application.ts';
 import { type PublicOrigin, parsePublicUrl } from './public-origin.ts';
 
 export interface Snapshot extends AsyncDisposable {
@@ -21,6 +21,8 @@ export interface SnapshotOptions {
   readonly server: ServerOptions;
   readonly cookieDomain: string | undefined;
   readonly applications: readonly ApplicationOptions[];
+  /** Needed where an application has `headers.assertion`. */
+  readonly signing?: Signing | undefined;
 }
 
 /** The proxy's client is loaded only where an application has an upstream: it costs 27 MB and 80 ms (bench/startup.ts). */
@@ -30,7 +32,8 @@ export async function compileSnapshot(options: SnapshotOptions): Promise<Snapsho
   const applications = new Applications(
     await Promise.all(
       options.applications.map(
-        async (application) => new ProtectedApplication(application, await upstreamOf(application)),
+        async (application) =>
+          new ProtectedApplication(application, await upstreamOf(application), options.signing),
       ),
     ),
   );

@@ -8,12 +8,13 @@ import { GatewayError } from '../errors.ts';
 import { type Exchange, type FlatHeaders, jsonHeaders } from '../http/exchange.ts';
 import { isNavigation } from '../http/navigation.ts';
 import type { Session } from '../session/session.ts';
-import type { ProtectedApplication, View } from './application.ts';
+import type { ProtectedApplication } from './application.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import { type OriginalRequest, originalUrl } from './original-request.ts';
 import { sessionOf } from './session-of.ts';
 import { signInLocation } from './sign-in-location.ts';
 import type { Traffic } from './traffic.ts';
+import type { View } from './view.ts';
 
 export type Verdict =
   | { readonly kind: 'allow'; readonly application: ProtectedApplication; readonly view: View }
@@ -67,7 +68,7 @@ export class Judge {
     asker: Asker,
     application: ProtectedApplication,
     session: Session | undefined,
-  ): Verdict {
+  ): Verdict | Promise<Verdict> {
     const principal = session?.principal;
     const view = application.view(principal);
     const { method, target } = original;
@@ -82,8 +83,12 @@ export class Judge {
     );
     this.#traffic.decided(application.options.name, asker.name, decision);
     switch (decision.kind) {
-      case 'allow':
-        return { kind: 'allow', application, view };
+      case 'allow': {
+        const completed = application.completed(view, principal, visit.startedAtMs);
+        return completed instanceof Promise
+          ? completed.then((whole) => ({ kind: 'allow', application, view: whole }))
+          : { kind: 'allow', application, view: completed };
+      }
       case 'challenge':
         return this.#challenge(visit, original, asker);
       case 'deny':

@@ -1,5 +1,6 @@
 /** The identity headers of one application, compiled once: principal in, flat header list out. */
 import type { Principal } from '../identity/principal.ts';
+import { assertionHeader } from './asserted.ts';
 import { encodeList, encodeValue } from './encoding.ts';
 import type { HeadersOptions } from './options.ts';
 import { presets } from './presets.ts';
@@ -19,19 +20,15 @@ export interface HeaderInjector {
 }
 
 export function compileInjector(options: HeadersOptions): HeaderInjector {
-  const sendsGroup = compileGroupFilter(options.groups);
-  const lists = {
-    groups: (principal: Principal): readonly string[] =>
-      principal.groups
-        .filter(({ name }) => sendsGroup(name))
-        .map(({ name, dn }) => (options.groupNames === 'dn' ? (dn ?? name) : name)),
-  };
+  const lists = { groups: compileGroups(options) };
   const templates = { ...presets[options.preset], ...options.set };
   const headers = Object.entries(templates).map(([name, text]): readonly [string, Template] => [
     name,
     compileTemplate(text, lists),
   ]);
-  const names = [...headers.map(([name]) => name), groupsOverflowHeader];
+  // The assertion is made apart and later: here it only has its place.
+  const last = options.assertion ? [assertionHeader] : [];
+  const names = [...headers.map(([name]) => name), groupsOverflowHeader, ...last];
   const anonymous = names.map((name): readonly [string, string] => [name, '']);
 
   return {
@@ -46,9 +43,35 @@ export function compileInjector(options: HeadersOptions): HeaderInjector {
         overflow = String(value.length);
         return [name, ''];
       });
-      return [...rendered, [groupsOverflowHeader, overflow]];
+      return [
+        ...rendered,
+        [groupsOverflowHeader, overflow],
+        ...last.map((name): readonly [string, string] => [name, '']),
+      ];
     },
   };
+}
+
+/** Groups for the assertion: the ones the headers carry, under the same limit. */
+export function assertedGroups(
+  options: HeadersOptions,
+): (principal: Principal) => { groups: readonly string[] | undefined; groupsOverflow: number | undefined } {
+  const groupsOf = compileGroups(options);
+  return (principal) => {
+    const groups = groupsOf(principal);
+    return encode(groups, options).length <= options.maxListBytes
+      ? { groups, groupsOverflow: undefined }
+      : { groups: undefined, groupsOverflow: groups.length };
+  };
+}
+
+/** The groups an application is told of, in the form it wants. */
+function compileGroups(options: HeadersOptions): (principal: Principal) => readonly string[] {
+  const sendsGroup = compileGroupFilter(options.groups);
+  return ({ groups }) =>
+    groups
+      .filter(({ name }) => sendsGroup(name))
+      .map(({ name, dn }) => (options.groupNames === 'dn' ? (dn ?? name) : name));
 }
 
 function encode(value: RenderedValue, options: HeadersOptions): string {

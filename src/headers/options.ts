@@ -42,9 +42,9 @@ export const headersOptions = z.strictObject({
     .default('strip')
     .describe('what happens to a client header that is a twin of an identity header'),
   assertion: z
-    .literal(false)
+    .boolean()
     .default(false)
-    .describe('X-Vratar-Assertion, a signed JWT with the same facts; not in this version'),
+    .describe('X-Vratar-Assertion, a signed JWT (ES256) with the same facts; keys at /_vratar/jwks.json'),
 });
 
 export type HeadersOptions = z.output<typeof headersOptions>;

@@ -17,7 +17,7 @@ export async function bind(server: Server, address: ListenAddress): Promise<List
   await promise;
   server.off('error', reject);
   if (address.kind === 'unix') {
-    chmodSync(address.path, 0o660);
+    chmodSync(address.path, address.mode ?? 0o660);
     return address;
   }
   return { ...address, port: (server.address() as AddressInfo).port };

@@ -4,7 +4,8 @@ import { duration, hostNameSource, network } from '../lib/option-types.ts';
 
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string };
+  /** `mode` of the socket file; omitted: 0660. */
+  | { readonly kind: 'unix'; readonly path: string; readonly mode?: number };
 
 const listenAddress = z
   .string()
@@ -48,6 +49,12 @@ export const serverOptions = z.strictObject({
     .array(network)
     .default([])
     .describe('peers whose X-Forwarded-* and X-Original-* fields are believed'),
+  grpc: z
+    .strictObject({
+      listen: listenAddress.describe('address of the gRPC listener: host:port, [::]:port or unix:/path'),
+    })
+    .optional()
+    .describe("Envoy's external authorization over gRPC, in clear text; omitted: off"),
   workers: z
     .union([z.literal('auto'), z.int().min(1).max(256)], 'expected auto or a number from 1 to 256')
     .default('auto')

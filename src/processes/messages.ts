@@ -1,6 +1,7 @@
 /** What the primary and its workers ask of each other besides the shared state. */
 import type { WorkerReport } from '../compose.ts';
 import type { PackedConfig } from '../config/transfer.ts';
+import type { KeyRing } from '../state/key-ring.ts';
 
 /** Answered by the primary. */
 export interface PrimaryCalls {
@@ -14,11 +15,14 @@ export interface WorkerSettings {
   readonly config: PackedConfig;
   /** By `provider:username`. */
   readonly generatedHashes: ReadonlyMap<string, string>;
+  readonly keyRing: KeyRing;
 }
 
 /** Answered by a worker. */
 export interface WorkerCalls {
   report(): Promise<WorkerReport>;
+  /** The keys of assertions have changed. */
+  useKeys(ring: KeyRing): Promise<void>;
   /** Stops taking connections; the worker exits by itself when its requests are answered. */
   drain(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 /** The worker processes as the primary keeps them: forked, asked, replaced when they die, drained at the end. */
 import cluster, { type Worker } from 'node:cluster';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkerReport } from '../compose.ts';
 import { GatewayError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -7,6 +8,7 @@ import type { Logger } from '../observability/logger.ts';
 import { answerCalls, Caller } from '../state/calls.ts';
 import { createProcessChannel, type ProcessEndpoint } from '../state/channel.ts';
 import type { Hub } from '../state/hub.ts';
+import type { KeyRing } from '../state/key-ring.ts';
 import { CrashBackOff } from './crash-back-off.ts';
 import {
   type PrimaryCalls,
@@ -20,10 +22,13 @@ import {
 const reportDeadlineMs = 2_000;
 /** A draining worker may say that it drains until then; its exit is what is waited for. */
 const drainGraceMs = 1_000;
+/** Pause before a worker that did not take new keys is offered them again. */
+const keysRetryMs = 500;
 
 export interface WorkerPoolOptions {
   readonly hub: Hub;
-  readonly settings: WorkerSettings;
+  /** As they are when a worker starts. */
+  readonly settings: () => WorkerSettings;
   readonly count: number;
   /** Arguments of a worker process. */
   readonly args: readonly string[];
@@ -45,6 +50,7 @@ export class WorkerPool {
   readonly #members = new Map<number, Member>();
   readonly #ready = Promise.withResolvers<string>();
   #isDraining = false;
+  #keys: KeyRing | undefined;
   #restart: NodeJS.Timeout | undefined;
 
   constructor(options: WorkerPoolOptions) {
@@ -72,6 +78,28 @@ export class WorkerPool {
     const asked = [...this.#members.values()].filter(({ isListening }) => isListening);
     const answers = await Promise.allSettled(asked.map(async ({ calls }) => await calls.call('report')));
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  }
+
+  /**
+   * Hands new keys to every worker, those that are starting included; `settings` must answer with them already.
+   * Resolves when each has taken them or is gone: one that went on with a retired key would be refused by everybody.
+   */
+  async useKeys(ring: KeyRing): Promise<void> {
+    this.#keys = ring;
+    await Promise.all([...this.#members.values()].map(async (member) => await this.#handKeys(member)));
+  }
+
+  async #handKeys({ worker, calls }: Member): Promise<void> {
+    while (this.#keys !== undefined && this.#members.has(worker.id) && !this.#isDraining) {
+      try {
+        await calls.probe('useKeys', this.#keys);
+        return;
+      } catch (error) {
+        if (!(error instanceof GatewayError)) throw error;
+        this.#options.logger.warn('worker.keys-not-taken', { pid: worker.process.pid, error });
+        await sleep(keysRetryMs, undefined, { ref: false });
+      }
+    }
   }
 
   /** Ends every worker: requests in flight are answered, then, after `drainTimeoutMs`, cut. */
@@ -113,7 +141,7 @@ export class WorkerPool {
       channel,
       primaryCalls,
       {
-        settings: async () => await Promise.resolve(settings),
+        settings: async () => await Promise.resolve(settings()),
         listening: async (address) => {
           member.isListening = true;
           if (this.listening === this.#options.count) this.#ready.resolve(address);

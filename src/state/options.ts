@@ -10,3 +10,13 @@ export const stateOptions = z.strictObject({
 });
 
 export type StateOptions = z.output<typeof stateOptions>;
+
+export const keysOptions = z.strictObject({
+  file: path
+    .optional()
+    .describe(
+      'key ring that signs identity assertions, made at the first start; omitted: keys.json in state.directory',
+    ),
+});
+
+export type KeysOptions = z.output<typeof keysOptions>;

@@ -7,13 +7,11 @@ const directory = (rest: string): string =>
 const application = (rest: string): string =>
   `providers: []\napplications:\n  - { name: wiki, hosts: [wiki.example.com], ${rest} }\n`;
 const unsupported: readonly (readonly [yaml: string, expect: string])[] = [
-  ['server: { publicUrl: "https://a.example", grpc: { listen: 127.0.0.1:1 } }', '1:43 server.grpc'],
   ['server: { publicUrl: "https://a.example", compatibility: [authelia] }', '1:43 server.compatibility'],
   ['server: { publicUrl: "https://a.example", tls: { keyFile: a } }', '1:43 server.tls'],
   [`${serverLine}state: { driver: redis }`, '2:18 state.driver: "redis"'],
   [`${serverLine}state: { redis: { url: "rediss://a" } }`, '2:10 state.redis'],
   [`${serverLine}zimbra: [ { name: mail } ]`, '2:1 zimbra'],
-  [`${serverLine}keys: { file: keys.json }`, '2:1 keys'],
   [
     `${serverLine}${directory('servers: ["ldaps://a"]').replace('openLdap', 'freeIpa')}`,
     '3:25 directories[0].kind: "freeIpa"',
@@ -31,15 +29,11 @@ const unsupported: readonly (readonly [yaml: string, expect: string])[] = [
     `${serverLine}${application('credentials: [session, negotiate]')}`,
     '4:69 applications[0].credentials[1]: "negotiate"',
   ],
-  [
-    `${serverLine}${application('headers: { assertion: true }')}`,
-    '4:68 applications[0].headers.assertion: true',
-  ],
 ];
 for (const [yaml, expect] of unsupported) {
   const place = expect.slice(expect.indexOf(' ') + 1);
   test(`says that ${place} is not supported by this version`, () => {
-    const separator = /: (".*"|a list|true)$/.test(expect) ? ' ' : ': ';
+    const separator = /: (".*"|a list)$/.test(expect) ? ' ' : ': ';
     assert.deepEqual(readLines(yaml).problems, [`f:${expect}${separator}is not supported by this version`]);
   });
 }
@@ -53,7 +47,7 @@ test('reports every problem at once, top to bottom, also across sections that ar
   const yaml = `server:
   listen: nowhere
   publicUrl: https://login.example.com
-  grpc: { listen: 127.0.0.1:1 }
+  tls: { keyFile: a }
 session: { cookie: { domain: example.org } }
 directories:
   - { name: corp, kind: openLdap, servers: [], users: { baseDn: dc=x } }
@@ -69,7 +63,7 @@ sesion: {}
 `;
   assert.deepEqual(readLines(yaml).problems, [
     'f:2:11 server.listen: expected host:port, [::]:port or unix:/path',
-    'f:4:3 server.grpc: is not supported by this version',
+    'f:4:3 server.tls: is not supported by this version',
     'f:7:44 directories[0].servers: must not be empty',
     'f:10:15 directories[1].servers[0]: would carry passwords in clear text; use ldaps://, startTls: true, or allowPlaintext: true in a closed network',
     'f:11:40 directories[1].bind.password.env: the environment variable MISSING is not set',

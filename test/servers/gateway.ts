@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { composeWorker, type WorkerReport } from '#src/compose.ts';
-import { composeHub } from '#src/compose-primary.ts';
+import { composeHub, composeKeyRing } from '#src/compose-primary.ts';
 import { loadConfig } from '#src/config/load.ts';
 import { type Clock, systemClock } from '#src/lib/clock.ts';
 import { createLogger } from '#src/observability/logger.ts';
@@ -48,11 +48,13 @@ export async function startGateway({ config, clock = systemClock }: GatewaySetup
   const hub = composeHub(loaded.config, { logger, metrics, clock });
   const [primaryEnd, workerEnd] = createChannelPair();
   hub.attach(primaryEnd);
+  const keys = composeKeyRing(loaded.config, { logger, metrics, clock });
   const generated = await generatePasswords(loaded.config.providers);
   const worker = await composeWorker({
     config: loaded.config,
     channel: workerEnd,
     generatedHashes: generated.hashes,
+    keyRing: keys.ring,
     logger,
     metrics,
     clock,
