@@ -170,7 +170,7 @@ export class SessionLifecycle implements AsyncDisposable {
     this.#refresh.stop();
     this.#unsubscribe();
     this.reportMetrics();
-    await Promise.all([this.#refusals.retry(), this.#uses.flush(this.#options.clock.now(), true)]);
+    await Promise.all([this.#refusals.offerOnce(), this.#uses.flush(this.#options.clock.now(), true)]);
   }
 
   async #fetch(ticket: string, key: SessionKey): Promise<Session | undefined> {

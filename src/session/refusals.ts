@@ -20,7 +20,7 @@ export class Refusals {
   readonly #remembered = new LRUCache<SessionKey, true>({ max: maxRemembered });
   /** Endings the store has not recorded yet; refused here until it has. */
   readonly #queued = new Set<SessionKey>();
-  #isRetrying = false;
+  #retrying: Promise<void> | undefined;
 
   constructor(store: SessionStore, logger: Logger) {
     this.#store = store;
@@ -59,10 +59,21 @@ export class Refusals {
 
   /** Offers the queued endings to the store again. Stops at the first failure; the next call goes on. */
   async retry(): Promise<void> {
-    if (this.#isRetrying || this.#queued.size === 0) return;
-    this.#isRetrying = true;
+    this.#retrying ??= this.#offerAll().finally(() => {
+      this.#retrying = undefined;
+    });
+    await this.#retrying;
+  }
+
+  /** One offer that begins now: one under way may be waiting for an answer that never comes. */
+  async offerOnce(): Promise<void> {
+    await this.#retrying;
+    await this.retry();
+  }
+
+  async #offerAll(): Promise<void> {
+    const keys = [...this.#queued];
     try {
-      const keys = [...this.#queued];
       for (let at = 0; at < keys.length; at += retryConcurrency) {
         await Promise.all(
           keys.slice(at, at + retryConcurrency).map(async (key) => {
@@ -73,8 +84,6 @@ export class Refusals {
       }
     } catch (error) {
       if (!isStoreAway(error)) throw error;
-    } finally {
-      this.#isRetrying = false;
     }
   }
 

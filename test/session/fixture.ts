@@ -31,8 +31,11 @@ export class SessionFixture implements AsyncDisposable {
   readonly log: LogLines = collectLog();
   readonly hub: Hub;
   readonly #workers: Worker[] = [];
+  readonly #deadlineMs: number;
 
-  constructor(directory = ':memory:') {
+  /** `deadlineMs`: long enough for a busy machine; histories with many partitions wait for less. */
+  constructor(directory = ':memory:', deadlineMs = 1_000) {
+    this.#deadlineMs = deadlineMs;
     this.hub = createHub({
       directory,
       clock: this.clock,
@@ -66,7 +69,12 @@ export class SessionFixture implements AsyncDisposable {
           else link.held.push(() => listener(body));
         }),
     };
-    const client = createHubClient({ channel, clock: this.clock, deadlineMs: 150, heartbeatMs: 50 });
+    const client = createHubClient({
+      channel,
+      clock: this.clock,
+      deadlineMs: this.#deadlineMs,
+      heartbeatMs: 50,
+    });
     const lifecycle = new SessionLifecycle({
       store: client.sessions,
       groups: new GroupTable(),

@@ -14,6 +14,7 @@ import { until } from '#test/support/until.ts';
 const workerCount = 3;
 const people = 3;
 const staleForMs = 60_000;
+const deadlineMs = 150;
 
 const worker = fc.nat({ max: workerCount - 1 });
 const person = fc.nat({ max: people - 1 });
@@ -42,7 +43,7 @@ interface Known {
 
 class History implements AsyncDisposable {
   readonly #folder = temporaryDirectory();
-  #fixture = new SessionFixture(this.#folder.path);
+  #fixture = new SessionFixture(this.#folder.path, deadlineMs);
   #workers: Worker[] = this.#startWorkers();
   readonly #sessions: Known[] = [];
 
@@ -180,7 +181,7 @@ class History implements AsyncDisposable {
     await this.#recordQueued();
     await this.#fixture[Symbol.asyncDispose]();
     const nowMs = this.#fixture.clock.now();
-    this.#fixture = new SessionFixture(this.#folder.path);
+    this.#fixture = new SessionFixture(this.#folder.path, deadlineMs);
     this.#fixture.clock.set(nowMs);
     this.#workers = this.#startWorkers();
   }
