@@ -25,6 +25,7 @@ const purposes = {
       'lua-socket',
       'chromium',
       'openssl',
+      'strace',
     ],
   },
   bench: {

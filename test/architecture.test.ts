@@ -73,7 +73,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   config: ['lib', 'identity'],
   'compose.ts': ['*'],
   'compose-primary.ts': ['*'],
-  processes: ['lib', 'observability', 'state', 'gateway', 'compose.ts'],
+  processes: ['lib', 'observability', 'state', 'session', 'gateway', 'compose.ts'],
   cli: ['*'],
   'main.ts': ['cli'],
 };

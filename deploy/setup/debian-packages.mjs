@@ -21,6 +21,7 @@ const proofs = {
   'lua-socket': '/usr/share/lua/5.3/socket/http.lua',
   chromium: 'chromium',
   openssl: 'openssl',
+  strace: 'strace',
   wrk: 'wrk',
   'nghttp2-client': 'h2load',
   gcc: 'gcc',

@@ -5,6 +5,7 @@ import type { WorkerReport } from '../compose.ts';
 import { GatewayError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../observability/logger.ts';
+import { workerHeapFlags } from '../session/heap-flags.ts';
 import { answerCalls, Caller } from '../state/calls.ts';
 import { createProcessChannel, type ProcessEndpoint } from '../state/channel.ts';
 import type { Hub } from '../state/hub.ts';
@@ -56,7 +57,11 @@ export class WorkerPool {
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
     this.#backOff = new CrashBackOff(options.clock);
-    cluster.setupPrimary({ args: [...options.args], serialization: 'advanced' });
+    cluster.setupPrimary({
+      args: [...options.args],
+      execArgv: [...process.execArgv, ...workerHeapFlags],
+      serialization: 'advanced',
+    });
   }
 
   /** Forks all workers. Resolves with the public address when each is listening; rejects when one cannot start. */
