@@ -8,6 +8,7 @@ import type { Surroundings } from './compose-primary.ts';
 import type { Config } from './config/schema.ts';
 import type { Directory, DirectoryHealth } from './directory/directory.ts';
 import { createDirectory } from './directory/ldap-directory.ts';
+import { Credentials } from './gateway/credentials.ts';
 import type { GatewayDependencies } from './gateway/dependencies.ts';
 import { createHandler } from './gateway/handler.ts';
 import { compileSnapshot, type Snapshot } from './gateway/snapshot.ts';
@@ -23,6 +24,7 @@ import { createAssets } from './portal/assets.ts';
 import { createPages } from './portal/pages.ts';
 import { createSignInChain } from './providers/chain.ts';
 import { createProviders } from './providers/registry.ts';
+import { RequestSignIn } from './providers/request-sign-in.ts';
 import { createThrottle } from './providers/throttle.ts';
 import { SessionCookie } from './session/cookie.ts';
 import { SessionLifecycle } from './session/lifecycle.ts';
@@ -119,10 +121,13 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       formTargets: formTargets(snapshot),
       signInOrigin: snapshot.publicOrigin.url,
     });
+    const sessionCookie = new SessionCookie(config.session.cookie, isSecure);
+    const requestSignIn = new RequestSignIn({ chain, grantRoles, trials: client.trials, clock });
     const dependencies: GatewayDependencies = {
       snapshot,
       sessions,
-      sessionCookie: new SessionCookie(config.session.cookie, isSecure),
+      sessionCookie,
+      credentials: new Credentials({ sessions, sessionCookie, requestSignIn }),
       chain,
       grantRoles,
       passwordProviders: providers.map(({ name, title }) => ({ name, title })),

@@ -108,6 +108,7 @@ const vendors: Readonly<Record<string, (path: string) => boolean>> = {
     [
       'gateway/application.ts',
       'gateway/view.ts',
+      'providers/request-sign-in.ts',
       'session/refusals.ts',
       'session/cache.ts',
       'directory/timed-cache.ts',

@@ -112,10 +112,10 @@ export const applicationOptions = z.strictObject({
     .default(false)
     .describe("the client's Authorization header reaches the upstream"),
   credentials: z
-    .array(z.enum(['session']))
+    .array(z.enum(['session', 'basic']))
     .min(1)
     .default(['session'])
-    .describe('what may prove who the client is'),
+    .describe('what may prove who the client is: a session, or a password with every request (basic)'),
   decisionCache: z
     .literal('off')
     .default('off')

@@ -27,7 +27,7 @@ const rows: readonly Row[] = [
   { path: ['applications', '*', 'upstream'], values: Array.isArray },
   {
     path: ['applications', '*', 'credentials', '*'],
-    values: oneOf('basic', 'negotiate', 'bearer'),
+    values: oneOf('negotiate', 'bearer'),
   },
   { path: ['applications', '*', 'decisionCache'], values: (value) => value !== 'off' && isScalar(value) },
   { path: ['zimbra'] },

@@ -32,6 +32,8 @@ export class ProtectedApplication implements Routed {
   readonly upstream: Upstream | 'whoami' | undefined;
   /** Names of the headers this application receives from the gateway. */
   readonly identityNames: readonly string[];
+  readonly acceptsSession: boolean;
+  readonly acceptsBasic: boolean;
   readonly #methods: ReadonlySet<string>;
   readonly #views: Views;
   readonly #assertions: Assertions | undefined;
@@ -49,6 +51,8 @@ export class ProtectedApplication implements Routed {
       [...hopByHop, 'host', 'expect', 'cookie', ...(options.forwardAuthorization ? [] : ['authorization'])],
     );
     this.upstream = upstream;
+    this.acceptsSession = options.credentials.includes('session');
+    this.acceptsBasic = options.credentials.includes('basic');
     this.#methods = withHead(options.methods);
     const groupsOf = assertedGroups(options.headers);
     this.#assertions =

@@ -9,12 +9,14 @@ import type { Pages } from '../portal/pages.ts';
 import type { SignInChain } from '../providers/chain.ts';
 import type { SessionCookie } from '../session/cookie.ts';
 import type { SessionLifecycle } from '../session/lifecycle.ts';
+import type { Credentials } from './credentials.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export interface GatewayDependencies {
   readonly snapshot: Snapshot;
   readonly sessions: SessionLifecycle;
   readonly sessionCookie: SessionCookie;
+  readonly credentials: Credentials;
   readonly chain: SignInChain;
   readonly grantRoles: RoleMapping;
   /** Password providers in configured order, as the sign-in page shows them. */

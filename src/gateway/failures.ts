@@ -22,7 +22,7 @@ export class Failures {
   }
 
   /** Never throws. `session` is shown on a denial, with the way to another account. */
-  answer(exchange: Exchange, surface: Surface, error: unknown, session?: Session): void {
+  answer(exchange: Exchange, surface: Surface, error: unknown, session?: Pick<Session, 'principal'>): void {
     const { logger } = this.#dependencies;
     const { status, code, title, log, retryAfterSeconds, close } = errorReply(error);
     const requestId = randomUUID();
@@ -54,7 +54,7 @@ export class Failures {
     surface: Surface,
     failure: { status: number; code: string; requestId: string; retryAfterSeconds: number | undefined },
     extra: readonly string[],
-    session: Session | undefined,
+    session: Pick<Session, 'principal'> | undefined,
   ): void {
     const csrf = session === undefined ? undefined : this.#csrf.token(exchange);
     const { url = '/', method } = exchange.request;

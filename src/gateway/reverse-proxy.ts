@@ -6,13 +6,12 @@ import { type Exchange, redirect, reply, replyJson } from '../http/exchange.ts';
 import { isNavigation } from '../http/navigation.ts';
 import type { Target } from '../http/target.ts';
 import { whoamiPage } from '../proxy/whoami.ts';
-import type { Session } from '../session/session.ts';
 import type { ProtectedApplication } from './application.ts';
+import { challengeForm, type Identified } from './credentials.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import type { Failures } from './failures.ts';
 import { outgoingHeaders } from './outgoing-headers.ts';
 import type { RequestOrigin } from './request-origin.ts';
-import { sessionOf } from './session-of.ts';
 import { signInLocation } from './sign-in-location.ts';
 import type { Traffic } from './traffic.ts';
 import type { View } from './view.ts';
@@ -38,7 +37,7 @@ export class ReverseProxy {
 
   /** Hot path: `bench/proxy.ts`. Throws what `error-reply.ts` answers. */
   answer(exchange: Exchange, origin: RequestOrigin, target: Target): Promise<void> | undefined {
-    const { sessions, sessionCookie, snapshot } = this.#dependencies;
+    const { credentials, snapshot } = this.#dependencies;
     const application = snapshot.applications.find(origin.host, target.canonical);
     if (application === undefined) {
       if (target.canonical !== '/') throw new GatewayError('NOT_FOUND', 'no application at this path');
@@ -50,11 +49,11 @@ export class ReverseProxy {
     if (target.readings.some((reading) => snapshot.applications.find(origin.host, reading) !== application)) {
       throw new GatewayError('REQUEST_MALFORMED', 'the path belongs to two applications');
     }
-    const session = sessionOf(exchange, sessionCookie, sessions);
-    if (!(session instanceof Promise)) {
-      return this.#decide(exchange, origin, target, application, session);
+    const identified = credentials.identify(exchange, application);
+    if (!(identified instanceof Promise)) {
+      return this.#decide(exchange, origin, target, application, identified);
     }
-    return session.then(
+    return identified.then(
       async (loaded) => await this.#decide(exchange, origin, target, application, loaded),
       (error: unknown) => {
         this.#traffic.undecided(application.options.name, 'proxy');
@@ -68,9 +67,9 @@ export class ReverseProxy {
     origin: RequestOrigin,
     target: Target,
     application: ProtectedApplication,
-    session: Session | undefined,
+    identified: Identified | undefined,
   ): Promise<void> | undefined {
-    const view = application.view(session?.principal);
+    const view = application.view(identified?.principal);
     const method = exchange.request.method as string;
     const decision = application.decide(
       {
@@ -84,12 +83,12 @@ export class ReverseProxy {
     this.#traffic.decided(application.options.name, 'proxy', decision);
     switch (decision.kind) {
       case 'allow':
-        return this.#complete(exchange, origin, target, application, session, view);
+        return this.#complete(exchange, origin, target, application, identified, view);
       case 'challenge':
-        this.#challenge(exchange, origin, target);
+        this.#challenge(exchange, origin, target, application);
         return undefined;
       case 'deny':
-        this.#deny(exchange, application, decision, session);
+        this.#deny(exchange, application, decision, identified);
         return undefined;
     }
   }
@@ -99,10 +98,10 @@ export class ReverseProxy {
     origin: RequestOrigin,
     target: Target,
     application: ProtectedApplication,
-    session: Session | undefined,
+    identified: Identified | undefined,
     view: View,
   ): Promise<void> | undefined {
-    const completed = application.completed(view, session?.principal, exchange.startedAtMs);
+    const completed = application.completed(view, identified?.principal, exchange.startedAtMs);
     if (completed instanceof Promise) {
       return completed.then((whole) => this.#pass(exchange, origin, target, application, whole));
     }
@@ -153,8 +152,19 @@ export class ReverseProxy {
       .observe((performance.now() - exchange.startedAt) / 1_000);
   }
 
-  #challenge(exchange: Exchange, origin: RequestOrigin, target: Target): void {
+  #challenge(
+    exchange: Exchange,
+    origin: RequestOrigin,
+    target: Target,
+    application: ProtectedApplication,
+  ): void {
     const { snapshot } = this.#dependencies;
+    const form = challengeForm(application, exchange.head);
+    if (!form.leadsToSignIn) {
+      replyJson(exchange, 401, { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required' }, form.headers);
+      this.#traffic.answered(exchange, 'proxy', 401);
+      return;
+    }
     const returnTo = `${origin.scheme}://${origin.authority}${target.path}${target.query}`;
     const location = signInLocation(origin, returnTo, snapshot);
     if (isNavigation(exchange.head)) {
@@ -164,7 +174,12 @@ export class ReverseProxy {
       this.#traffic.answered(exchange, 'proxy', status);
       return;
     }
-    replyJson(exchange, 401, { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required', signIn: location });
+    replyJson(
+      exchange,
+      401,
+      { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required', signIn: location },
+      form.headers,
+    );
     this.#traffic.answered(exchange, 'proxy', 401);
   }
 
@@ -172,7 +187,7 @@ export class ReverseProxy {
     exchange: Exchange,
     application: ProtectedApplication,
     decision: Decision,
-    session: Session | undefined,
+    identified: Identified | undefined,
   ): void {
     if (decision.reason === 'method-not-allowed')
       throw new GatewayError('METHOD_NOT_ALLOWED', 'the application does not take this method');
@@ -180,12 +195,12 @@ export class ReverseProxy {
       throw new GatewayError('REQUEST_MALFORMED', 'the application takes no encoded slash');
     this.#dependencies.logger.audit('access.denied', {
       application: application.options.name,
-      account: session?.principal.username,
+      account: identified?.principal.username,
       reason: decision.reason,
       rule: decision.rule,
       clientAddress: exchange.clientAddress,
     });
-    this.#failures.answer(exchange, 'proxy', new GatewayError('ACCESS_DENIED', 'denied by rule'), session);
+    this.#failures.answer(exchange, 'proxy', new GatewayError('ACCESS_DENIED', 'denied by rule'), identified);
   }
 }
 

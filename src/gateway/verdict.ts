@@ -7,11 +7,10 @@ import type { Decision } from '../access/decision.ts';
 import { GatewayError } from '../errors.ts';
 import { type Exchange, type FlatHeaders, jsonHeaders } from '../http/exchange.ts';
 import { isNavigation } from '../http/navigation.ts';
-import type { Session } from '../session/session.ts';
 import type { ProtectedApplication } from './application.ts';
+import { challengeForm, type Identified } from './credentials.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import { type OriginalRequest, originalUrl } from './original-request.ts';
-import { sessionOf } from './session-of.ts';
 import { signInLocation } from './sign-in-location.ts';
 import type { Traffic } from './traffic.ts';
 import type { View } from './view.ts';
@@ -49,11 +48,12 @@ export class Judge {
    * nothing can be decided: never a verdict then.
    */
   judge(visit: Visit, original: OriginalRequest, asker: Asker): Verdict | Promise<Verdict> {
-    const { snapshot, sessions, sessionCookie } = this.#dependencies;
+    const { snapshot, credentials } = this.#dependencies;
     const application = applicationOf(original, snapshot);
-    const session = sessionOf(visit, sessionCookie, sessions);
-    if (!(session instanceof Promise)) return this.#decide(visit, original, asker, application, session);
-    return session.then(
+    const identified = credentials.identify(visit, application);
+    if (!(identified instanceof Promise))
+      return this.#decide(visit, original, asker, application, identified);
+    return identified.then(
       (loaded) => this.#decide(visit, original, asker, application, loaded),
       (error: unknown) => {
         this.#traffic.undecided(application.options.name, asker.name);
@@ -67,9 +67,9 @@ export class Judge {
     original: OriginalRequest,
     asker: Asker,
     application: ProtectedApplication,
-    session: Session | undefined,
+    identified: Identified | undefined,
   ): Verdict | Promise<Verdict> {
-    const principal = session?.principal;
+    const principal = identified?.principal;
     const view = application.view(principal);
     const { method, target } = original;
     const decision = application.decide(
@@ -90,13 +90,23 @@ export class Judge {
           : { kind: 'allow', application, view: completed };
       }
       case 'challenge':
-        return this.#challenge(visit, original, asker);
+        return this.#challenge(visit, original, application, asker);
       case 'deny':
         return this.#deny(visit, application, decision, principal?.username);
     }
   }
 
-  #challenge(visit: Visit, original: OriginalRequest, { redirects }: Asker): Verdict {
+  #challenge(
+    visit: Visit,
+    original: OriginalRequest,
+    application: ProtectedApplication,
+    { redirects }: Asker,
+  ): Verdict {
+    const form = challengeForm(application, visit.head);
+    if (!form.leadsToSignIn) {
+      const headers = [...jsonHeaders, ...form.headers];
+      return refusal(401, { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required' }, headers);
+    }
     const location = signInLocation(original, originalUrl(original), this.#dependencies.snapshot);
     if (redirects && isNavigation(visit.head)) {
       const status = original.method === 'GET' || original.method === 'HEAD' ? 302 : 303;
@@ -108,7 +118,7 @@ export class Judge {
       };
     }
     // nginx reads Location from the 401 and redirects by its own configuration.
-    const headers = redirects ? jsonHeaders : [...jsonHeaders, 'Location', location];
+    const headers = [...jsonHeaders, ...form.headers, ...(redirects ? [] : ['Location', location])];
     return refusal(401, { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required', signIn: location }, headers);
   }
 

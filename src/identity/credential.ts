@@ -10,4 +10,11 @@ export interface PasswordCredential {
   readonly provider: string | undefined;
 }
 
-export type Credential = PasswordCredential;
+/** RFC 6750: whoever holds it may use it. A provider that does not take tokens answers `not-applicable`. */
+export interface BearerCredential {
+  readonly kind: 'bearer';
+  readonly token: Secret;
+  readonly provider: string | undefined;
+}
+
+export type Credential = PasswordCredential | BearerCredential;

@@ -11,7 +11,7 @@ import type { Clock } from '../lib/clock.ts';
 import { Deadline } from '../lib/deadline.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { isAcceptableInput } from './password-input.ts';
+import { isAcceptableCredential } from './password-input.ts';
 import type { Attempt, Provider } from './provider.ts';
 import { reasonOf, SignInRecord, type SignInRequest } from './sign-in-record.ts';
 import type { Throttle, ThrottledAttempt } from './throttle.ts';
@@ -113,7 +113,11 @@ class OrderedChain implements SignInChain {
     signal: AbortSignal,
   ): Promise<ThrottledAttempt> {
     try {
-      return await this.#options.throttle.begin(credential.username, request.clientAddress, signal);
+      return await this.#options.throttle.begin(
+        credential.kind === 'password' ? credential.username : undefined,
+        request.clientAddress,
+        signal,
+      );
     } catch (error) {
       const provider = this.#labelOf(credential);
       this.#record.failed(provider, error, 0);
@@ -130,7 +134,7 @@ class OrderedChain implements SignInChain {
   ): Promise<Verdict> {
     let verdict: Verdict = malformed(this.#labelOf(credential));
     // Malformed input is sent nowhere, and it costs a failure like any other guess.
-    if (!isAcceptableInput(credential.username, credential.password)) {
+    if (!isAcceptableCredential(credential)) {
       this.#record.judged(verdict.provider, verdict.outcome, 0);
       return verdict;
     }

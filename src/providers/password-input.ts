@@ -1,9 +1,20 @@
 /** What may be typed as account name and password. Checked once, before anything is sent anywhere. */
+import type { Credential } from '../identity/credential.ts';
 import type { Secret } from '../lib/secret.ts';
 
 export const maxUsernameBytes = 256;
 export const maxPasswordBytes = 1_024;
 const maxLoggedCharacters = 80;
+
+/** RFC 6750 section 2.1: the characters of a token; longer ones do not fit the head of a request. */
+const bearerToken = /^[A-Za-z0-9._~+/-]{1,16384}=*$/;
+
+/** Whether a credential is worth asking a provider about. */
+export function isAcceptableCredential(credential: Credential): boolean {
+  return credential.kind === 'password'
+    ? isAcceptableInput(credential.username, credential.password)
+    : bearerToken.test(credential.token.reveal());
+}
 
 /**
  * Whether both are worth asking a provider about: not empty (an empty password is an anonymous bind in a directory,

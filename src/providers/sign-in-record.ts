@@ -53,12 +53,13 @@ export function reasonOf(error: unknown): string {
 }
 
 function describe(
-  { username }: Credential,
+  credential: Credential,
   { clientAddress, requestId }: SignInRequest,
   provider: string,
 ): Readonly<Record<string, string>> {
   return {
-    account: describeAccount(username),
+    // A token names nobody until a provider has read it.
+    ...(credential.kind === 'password' ? { account: describeAccount(credential.username) } : {}),
     provider,
     clientAddress,
     ...(requestId === undefined ? {} : { requestId }),

@@ -47,10 +47,15 @@ export interface ThrottledAttempt {
 
 export interface Throttle {
   /**
+   * `typedAccount`: `undefined` for a credential that names none, which has the budget of its address alone.
    * Throws GatewayError THROTTLED with `retryAfterSeconds`, the same for accounts that exist and that do not, and
    * SESSION_STORE_UNAVAILABLE when the counters cannot be reached.
    */
-  begin(typedAccount: string, clientAddress: string, signal: AbortSignal): Promise<ThrottledAttempt>;
+  begin(
+    typedAccount: string | undefined,
+    clientAddress: string,
+    signal: AbortSignal,
+  ): Promise<ThrottledAttempt>;
 }
 
 /** How long an attempt waits for others of the same account or address before it is refused. */
@@ -79,7 +84,8 @@ export function createThrottle({ counters, metrics }: ThrottleOptions): Throttle
   return {
     begin: async (typedAccount, clientAddress, signal) => {
       const address: Key = { scope: 'address', key: addressKey(clientAddress) };
-      const accounts: Key[] = [{ scope: 'account', key: accountKey(typedAccount) }];
+      const accounts: Key[] =
+        typedAccount === undefined ? [] : [{ scope: 'account', key: accountKey(typedAccount) }];
       await reserve([...accounts, address], signal);
       return {
         admit: async (canonicalAccount) => {

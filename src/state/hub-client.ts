@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { AttemptCounters } from './attempt-counters.ts';
 import { Caller } from './calls.ts';
 import { type Channel, openTopic } from './channel.ts';
+import type { CredentialTrials } from './credential-trials.ts';
 import { type HubMethods, hubCalls, hubEvents } from './hub-methods.ts';
 import type { SessionEvent, SessionStore } from './session-store.ts';
 
@@ -19,6 +20,7 @@ export interface HubClientOptions {
 export interface HubClient extends Disposable {
   readonly sessions: SessionStore;
   readonly counters: AttemptCounters;
+  readonly trials: CredentialTrials;
 }
 
 /** The channel stays open when the client is disposed. */
@@ -59,6 +61,11 @@ export function createHubClient(options: HubClientOptions): HubClient {
       fail: async (keys) => await caller.call('fail', keys),
       release: async (keys) => await caller.call('release', keys),
       clear: async (keys) => await caller.call('clear', keys),
+    },
+    trials: {
+      trialKey: async () => await caller.call('trialKey'),
+      beginTrial: async (fingerprint) => await caller.call('beginTrial', fingerprint),
+      endTrial: async (fingerprint, end) => await caller.call('endTrial', fingerprint, end),
     },
     [Symbol.dispose]: () => {
       clearInterval(heartbeat);

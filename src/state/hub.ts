@@ -2,6 +2,7 @@
  * The shared state in the primary: sessions on disk, counters in memory, answered to every attached worker.
  * Serves no HTTP and decides about nobody.
  */
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -9,6 +10,7 @@ import type { AttemptCounters, AttemptLimits } from './attempt-counters.ts';
 import { AttemptLedger } from './attempt-ledger.ts';
 import { answerCalls } from './calls.ts';
 import { type Channel, openTopic } from './channel.ts';
+import { CredentialTrialLedger } from './credential-trials.ts';
 import { EmbeddedSessions } from './embedded-sessions.ts';
 import { type HubMethods, hubCalls, hubEvents } from './hub-methods.ts';
 import type { SessionEvent, SessionLimits, SessionStore } from './session-store.ts';
@@ -40,7 +42,7 @@ export function createHub(options: HubOptions): Hub {
   const { directory, clock, logger, metrics, idleTimeoutMs } = options;
   const sessions = new EmbeddedSessions(directory, clock, { idleTimeoutMs });
   const counters = new AttemptLedger(clock, options.attemptLimits);
-  const methods = toMethods(sessions, counters);
+  const methods = toMethods(sessions, counters, new CredentialTrialLedger(clock));
   const attached = new Set<Disposable>();
 
   let pruning: NodeJS.Timeout | undefined;
@@ -86,7 +88,12 @@ export function createHub(options: HubOptions): Hub {
   };
 }
 
-function toMethods(sessions: EmbeddedSessions, counters: AttemptCounters): HubMethods {
+function toMethods(
+  sessions: EmbeddedSessions,
+  counters: AttemptCounters,
+  trials: CredentialTrialLedger,
+): HubMethods {
+  const trialKey = randomBytes(32);
   return {
     load: async (key) => await sessions.load(key),
     save: async (session) => await sessions.save(session),
@@ -100,6 +107,9 @@ function toMethods(sessions: EmbeddedSessions, counters: AttemptCounters): HubMe
     fail: async (keys) => await counters.fail(keys),
     release: async (keys) => await counters.release(keys),
     clear: async (keys) => await counters.clear(keys),
+    trialKey: async () => await Promise.resolve(trialKey),
+    beginTrial: async (fingerprint) => await Promise.resolve(trials.begin(fingerprint)),
+    endTrial: async (fingerprint, end) => await Promise.resolve(trials.end(fingerprint, end)),
     ping: async () => {},
   };
 }

@@ -1,11 +1,11 @@
 /** A provider that says what the test tells it to, and remembers what it was asked. */
 
-import type { Credential } from '#src/identity/credential.ts';
+import type { Credential, PasswordCredential } from '#src/identity/credential.ts';
 import type { AuthenticationOutcome, RefreshOutcome } from '#src/identity/outcome.ts';
 import type { Attempt, Provider } from '#src/providers/provider.ts';
 import { createPrincipal } from '#test/session/fixture.ts';
 
-export type Script = (credential: Credential, attempt: Attempt) => Promise<AuthenticationOutcome>;
+export type Script = (credential: PasswordCredential, attempt: Attempt) => Promise<AuthenticationOutcome>;
 
 export class ScriptedProvider implements Provider {
   readonly name: string;
@@ -21,6 +21,7 @@ export class ScriptedProvider implements Provider {
   }
 
   async authenticate(credential: Credential, attempt: Attempt): Promise<AuthenticationOutcome> {
+    if (credential.kind !== 'password') return { kind: 'not-applicable' };
     this.asked.push(credential.username);
     return await this.script(credential, attempt);
   }
