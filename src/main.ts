@@ -7,6 +7,7 @@ const usage = `Usage: vratar COMMAND [options]
   explain --config FILE --user NAME --method GET URL
                                  say which application and rule decide, and why; exit 0 when allowed
   keys rotate --config FILE      sign identity assertions with another key from now on
+  doctor --through URL           drive the front proxy from outside and say what does not protect; exit 0 or 1
   hash-password                  read a password from standard input, print an argon2id hash
   schema                         print the JSON schema of the configuration
 
@@ -23,6 +24,7 @@ const commands: Readonly<Record<string, (argv: readonly string[]) => Promise<num
   check: async (argv) => await (await import('./cli/check.ts')).check(argv, process),
   explain: async (argv) => await (await import('./cli/explain.ts')).explain(argv, process),
   keys: async (argv) => await (await import('./cli/keys.ts')).keys(argv, process),
+  doctor: async (argv) => await (await import('./cli/doctor.ts')).doctor(argv, process),
   'hash-password': async (argv) => await (await import('./cli/hash-password.ts')).hashPassword(argv, process),
   schema: async (argv) => await (await import('./cli/schema.ts')).schema(argv, process),
 };

@@ -20,6 +20,8 @@ export interface NginxOptions {
   readonly servers: (port: number) => string;
   /** More lines of the http context. */
   readonly http?: string;
+  /** Spoils a shipped snippet, `vratar-http.conf`, `vratar.conf` or `vratar-protect.conf`, on its way to nginx. */
+  readonly spoil?: (text: string, name: string) => string;
 }
 
 export interface Nginx extends AsyncDisposable {
@@ -65,7 +67,7 @@ server {
 export async function startNginx(options: NginxOptions): Promise<Nginx> {
   const folder = await mkdtemp(join(tmpdir(), 'vratar-nginx-'));
   try {
-    await writeSnippets(folder, options.gateway);
+    await writeSnippets(folder, options);
     // Between choosing a port and listening on it another process may take it.
     for (let attempt = 1; ; attempt++) {
       const port = await freePort();
@@ -81,11 +83,12 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
   }
 }
 
-async function writeSnippets(folder: string, gateway: string): Promise<void> {
+async function writeSnippets(folder: string, { gateway, spoil }: NginxOptions): Promise<void> {
   const shipped = new URL('../../deploy/nginx/', import.meta.url);
   await mkdir(join(folder, 'snippets'));
   for (const name of ['vratar-http.conf', 'vratar.conf', 'vratar-protect.conf']) {
-    const text = await readFile(new URL(name, shipped), 'utf8');
+    const whole = await readFile(new URL(name, shipped), 'utf8');
+    const text = spoil === undefined ? whole : spoil(whole, name);
     await writeFile(
       join(folder, 'snippets', name),
       text.replace('server 127.0.0.1:8080;', `server ${gateway};`),
