@@ -48,7 +48,7 @@ const options = {
   proxy: { type: 'string' },
 } as const;
 
-/** The order of the lines. The body comes last: where it goes to the gateway too, later answers would be mixed up. */
+/** The order of the lines. The body comes last: an older gateway would mix up the answers that follow. */
 const probes: readonly Probe[] = [
   ...refusalProbes,
   ...receivedProbes,

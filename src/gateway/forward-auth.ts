@@ -1,6 +1,7 @@
 /** Answers a front proxy that asks over HTTP whether an original request may pass, and what to tell the application. */
 
-import { type Exchange, reply } from '../http/exchange.ts';
+import { type Exchange, type FlatHeaders, reply } from '../http/exchange.ts';
+import { withCacheHint } from './cache-hints.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import type { Dialect } from './dialects.ts';
 import type { Traffic } from './traffic.ts';
@@ -20,6 +21,11 @@ export class ForwardAuth {
    * otherwise the promise settles when the answer is given. Throws what `error-reply.ts` answers.
    */
   answer(exchange: Exchange, dialect: Dialect, prefix: string): Promise<void> | undefined {
+    const { contentLength, transferEncoding } = exchange.head;
+    // nginx without `Content-Length ""` announces the client's body and never sends it: the next question on that
+    // connection, another person's, would be read as that body.
+    if ((contentLength !== undefined && contentLength !== '0') || transferEncoding !== undefined)
+      exchange.response.shouldKeepAlive = false;
     // Anybody could describe an original request that suits them: only listed proxies are asked by.
     if (!exchange.isPeerTrusted)
       throw invalidOriginal('the peer is no trusted proxy', { peer: exchange.peer });
@@ -27,19 +33,24 @@ export class ForwardAuth {
     if (original === undefined)
       throw invalidOriginal('the original request is missing or malformed', { dialect: dialect.name });
     const verdict = this.#judge.judge(exchange, original, dialect);
-    if (verdict instanceof Promise) return verdict.then((judged) => this.#render(exchange, judged));
-    this.#render(exchange, verdict);
+    if (verdict instanceof Promise) return verdict.then((judged) => this.#render(exchange, dialect, judged));
+    this.#render(exchange, dialect, verdict);
     return undefined;
   }
 
-  #render(exchange: Exchange, verdict: Verdict): void {
+  #render(exchange: Exchange, { vary }: Dialect, verdict: Verdict): void {
+    const { maxAgeSeconds } = verdict;
     if (verdict.kind === 'allow') {
-      exchange.response.writeHead(200, verdict.view.verdictHeaders);
+      exchange.response.writeHead(200, hinted(verdict.view.verdictHeaders, maxAgeSeconds, vary));
       exchange.response.end();
       this.#traffic.answered(exchange, 'forward_auth', 200);
       return;
     }
-    reply(exchange, verdict.status, verdict.headers, verdict.body);
+    reply(exchange, verdict.status, hinted(verdict.headers, maxAgeSeconds, vary), verdict.body);
     this.#traffic.answered(exchange, 'forward_auth', verdict.status);
   }
+}
+
+function hinted(headers: FlatHeaders, maxAgeSeconds: number, vary: string | undefined): FlatHeaders {
+  return maxAgeSeconds === 0 || vary === undefined ? headers : withCacheHint(headers, maxAgeSeconds, vary);
 }

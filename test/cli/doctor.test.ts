@@ -259,7 +259,7 @@ describe('vratar doctor', () => {
           name,
         ) ?? '',
       finds: ['body'],
-      says: /the question has the Content-Length/,
+      says: /the question announces a body \(Content-Length\)/,
       mends: 'proxy_set_header Content-Length "";',
     },
     {

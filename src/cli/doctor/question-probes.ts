@@ -95,7 +95,7 @@ async function findBody(site: ProbedSite): Promise<Finding> {
   return failedIf(
     verdict === 'refused by the gateway'
       ? [
-          'the question has the Content-Length of a request with a body: the next question on that connection is mistaken for the body',
+          'the question announces a body (Content-Length) that it does not carry: the gateway must end the connection each time',
         ]
       : [],
   );
