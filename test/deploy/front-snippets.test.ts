@@ -81,6 +81,9 @@ const forged = {
   'Remote~User': 'mallory',
   'remote!user': 'mallory',
   'X.Vratar.Assertion': 'forged',
+  X_Forwarded_For: 'forged',
+  'X-Auth-Request_User': 'mallory',
+  'X.Forwarded.Uri': 'forged',
 };
 
 const made = {
@@ -218,6 +221,16 @@ for (const { name, start, endpoint, upgrades } of rows) {
         assert.equal(headers['remote-user'] ?? '', path === '/anonymous' ? '' : 'alice');
       });
     }
+
+    test('nothing forged reaches the gateway with the sign-in page', async () => {
+      await send('/_vratar/login', { headers: forged });
+      const { headers, names } = only(asked);
+      assert.doesNotMatch(Object.values(headers).join('\n'), /mallory|admin|forged/i);
+      assert.deepEqual(
+        names.filter((other) => /[^a-z0-9-]/i.test(other)),
+        [],
+      );
+    });
 
     test('a client cannot have the identity removed by naming it in Connection', async () => {
       await send('/allowed', { headers: { Connection: 'close, Remote-User, X-Forwarded-For' } });
