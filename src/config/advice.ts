@@ -5,7 +5,19 @@ import type { Readable } from './readable.ts';
 import { adviceOnRules } from './rule-advice.ts';
 
 export function adviceFor(config: Readable): readonly Finding[] {
-  return [...adviceOnCookie(config), ...adviceOnAccounts(config), ...adviceOnRules(config)];
+  return [
+    ...adviceOnGrpc(config),
+    ...adviceOnCookie(config),
+    ...adviceOnAccounts(config),
+    ...adviceOnRules(config),
+  ];
+}
+
+function adviceOnGrpc({ server }: Readable): readonly Finding[] {
+  if (server?.grpc === undefined || server.trustedProxies.length > 0) return [];
+  return [
+    { path: ['server', 'grpc'], message: 'nobody may ask over gRPC while server.trustedProxies is empty' },
+  ];
 }
 
 function adviceOnCookie({ server, session, applications }: Readable): readonly Finding[] {

@@ -28,7 +28,7 @@ export interface UnaryListenerOptions {
   readonly admits: (peer: string) => boolean;
   readonly answer: (message: Buffer, peer: string) => UnaryAnswer | Promise<UnaryAnswer>;
   /** Told of every call that ended without a message. */
-  readonly onRefused: (status: GrpcRefusal) => void;
+  readonly onRefused: (status: GrpcRefusal, peer: string) => void;
   /** Told what `answer` threw; the caller is told INTERNAL. */
   readonly onDefect: (error: unknown) => void;
   /**
@@ -143,7 +143,7 @@ class Connection implements Disposable {
   #open(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     if (++this.#calls >= this.#maxCalls) this.end();
     const { method, admits, onRefused, maxCallMs = 10_000 } = this.#options;
-    const call = new UnaryCall(stream, onRefused, maxCallMs);
+    const call = new UnaryCall(stream, (status) => onRefused(status, this.#peer), maxCallMs);
     if (!admits(this.#peer)) call.refuse('PERMISSION_DENIED');
     else if (headers[':path'] !== method || headers[':method'] !== 'POST' || !isGrpc(headers))
       call.refuse('UNIMPLEMENTED');

@@ -15,6 +15,11 @@ const rows: readonly { readonly name: string; readonly yaml: string; readonly ex
       expect: [],
     },
     {
+      name: 'a gRPC listener that nobody may ask',
+      yaml: `server: { publicUrl: "https://login.example.com", grpc: { listen: 127.0.0.1:8082 } }\n${local}`,
+      expect: ['f:1:57 server.grpc: nobody may ask over gRPC while server.trustedProxies is empty'],
+    },
+    {
       name: 'http off loopback',
       yaml: `server: { publicUrl: "http://login.example.com" }\n${local}`,
       expect: [

@@ -128,6 +128,18 @@ const rows: readonly Row[] = [
     expect: 'f:2:23 management.listen: is the address of server.listen',
   },
   {
+    name: 'the gRPC listener at the address of the public one',
+    yaml: 'server: { publicUrl: "https://login.example.com", grpc: { listen: 127.0.0.1:8080 } }\n',
+    whole: true,
+    expect: 'f:1:67 server.grpc.listen: is the address of server.listen',
+  },
+  {
+    name: 'the gRPC listener at the address of the management',
+    yaml: 'server: { publicUrl: "https://login.example.com", grpc: { listen: "[::]:8081" } }\n',
+    whole: true,
+    expect: 'f:1:67 server.grpc.listen: is the address of management.listen',
+  },
+  {
     name: 'a cookie domain of somebody else',
     yaml: 'session: { cookie: { domain: example.org } }\n',
     expect: 'f:2:30 session.cookie.domain: does not cover login.example.com, the host of server.publicUrl',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from 'node:http2';
+import { createConnection } from 'node:net';
 import { describe, test } from 'node:test';
 import { status as grpcCodes } from '@grpc/grpc-js';
 import { listenUnary, maxMessageBytes, type UnaryListenerOptions } from '#src/grpc/unary-listener.ts';
@@ -228,6 +229,22 @@ describe('a call', () => {
 });
 
 describe('a connection', () => {
+  for (const [name, bytes] of [
+    ['HTTP/1.1', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['no protocol', '\0'.repeat(200)],
+  ] as const) {
+    test(`that speaks ${name} is ended, and others go on`, async () => {
+      await using server = await listening();
+      const socket = createConnection(server.port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.resume();
+      socket.write(bytes);
+      await once(socket, 'close');
+      using session = await connected(server.port);
+      assert.equal((await call(session, framed(Buffer.alloc(1)))).status, 0);
+    });
+  }
+
   test('takes more than 256 calls at once', async () => {
     const { promise, resolve } = Promise.withResolvers<Buffer>();
     let waiting = 0;

@@ -9,6 +9,13 @@ export function checkListeners({ server, management, session }: Readable): reado
   if (server !== undefined && management !== undefined && collide(server.listen, management.listen)) {
     findings.push({ path: ['management', 'listen'], message: 'is the address of server.listen' });
   }
+  const grpc = server?.grpc?.listen;
+  if (grpc !== undefined && server !== undefined && collide(server.listen, grpc)) {
+    findings.push({ path: ['server', 'grpc', 'listen'], message: 'is the address of server.listen' });
+  }
+  if (grpc !== undefined && management !== undefined && collide(management.listen, grpc)) {
+    findings.push({ path: ['server', 'grpc', 'listen'], message: 'is the address of management.listen' });
+  }
   if (session === undefined) return findings;
   const { domain, sameSite } = session.cookie;
   if (domain !== undefined && isIP(domain) !== 0) {
