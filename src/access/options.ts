@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { headersOptions } from '../headers/options.ts';
 import { accessLevels } from '../identity/principal.ts';
-import { hostNameSource, network } from '../lib/option-types.ts';
+import { duration, hostNameSource, network } from '../lib/option-types.ts';
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 const method = z.string().regex(/^[A-Z]{3,20}$/, 'expected a method in upper case');
@@ -117,9 +117,14 @@ export const applicationOptions = z.strictObject({
     .default(['session'])
     .describe('what may prove who the client is: a session, or a password with every request (basic)'),
   decisionCache: z
-    .literal('off')
+    .union(
+      [z.literal('off'), duration({ minMs: 1_000, maxMs: 60_000 })],
+      'expected off or a duration from 1s to 60s',
+    )
     .default('off')
-    .describe('whether the front proxy may keep decisions; this version always answers no-store'),
+    .describe(
+      'how long a front proxy may keep a decision: a sign-out takes effect that much later (up to 60s)',
+    ),
   headers: headersOptions.prefault({}).describe('identity headers the application receives'),
   rules: z.array(ruleOptions).default([]).describe('the first rule that matches decides; none: denied'),
 });

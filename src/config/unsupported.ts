@@ -29,7 +29,6 @@ const rows: readonly Row[] = [
     path: ['applications', '*', 'credentials', '*'],
     values: oneOf('negotiate', 'bearer'),
   },
-  { path: ['applications', '*', 'decisionCache'], values: (value) => value !== 'off' && isScalar(value) },
   { path: ['zimbra'] },
 ];
 
@@ -45,8 +44,4 @@ export function unsupportedFindings(value: unknown): readonly Finding[] {
       return [{ path: match.path, message: `${what} is not supported by this version` }];
     }),
   );
-}
-
-function isScalar(value: unknown): boolean {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 }

@@ -11,6 +11,8 @@ export interface Dialect {
   read(head: RequestHead, request: IncomingMessage, prefix: string): OriginalRequest | undefined;
   /** `true`: a browser navigation is redirected by the answer itself. nginx turns a 302 of the subrequest into a 500. */
   readonly redirects: boolean;
+  /** `Vary` of verdicts that a cache of this proxy may keep; `undefined`: it has none. */
+  readonly vary: string | undefined;
 }
 
 function readNginx(head: RequestHead): OriginalRequest | undefined {
@@ -51,12 +53,16 @@ function isForwardedDoubled(head: RequestHead): boolean {
   );
 }
 
+/** nginx keeps no answer whose Vary is longer than 128 bytes. */
+const nginxVary =
+  'Cookie,Authorization,X-Original-URL,X-Original-URI,X-Original-Method,X-Forwarded-Host,X-Forwarded-For,Forwarded';
+
 export const dialects: Record<DialectName, Dialect> = {
-  nginx: { name: 'nginx', read: readNginx, redirects: false },
-  traefik: { name: 'traefik', read: readForwarded, redirects: true },
-  caddy: { name: 'caddy', read: readForwarded, redirects: true },
-  haproxy: { name: 'haproxy', read: readForwarded, redirects: true },
-  envoy: { name: 'envoy', read: readEnvoy, redirects: true },
+  nginx: { name: 'nginx', read: readNginx, redirects: false, vary: nginxVary },
+  traefik: { name: 'traefik', read: readForwarded, redirects: true, vary: undefined },
+  caddy: { name: 'caddy', read: readForwarded, redirects: true, vary: undefined },
+  haproxy: { name: 'haproxy', read: readForwarded, redirects: true, vary: undefined },
+  envoy: { name: 'envoy', read: readEnvoy, redirects: true, vary: undefined },
 };
 
 /** The dialect an endpoint path (`nginx`, `envoy/wiki/page`) names. */

@@ -51,6 +51,10 @@ export class ForwardAuth {
   }
 }
 
-function hinted(headers: FlatHeaders, maxAgeSeconds: number, vary: string | undefined): FlatHeaders {
+function hinted<Headers extends FlatHeaders>(
+  headers: Headers,
+  maxAgeSeconds: number,
+  vary: string | undefined,
+): Headers | string[] {
   return maxAgeSeconds === 0 || vary === undefined ? headers : withCacheHint(headers, maxAgeSeconds, vary);
 }

@@ -8,6 +8,7 @@ import { GatewayError } from '../errors.ts';
 import { type Exchange, type FlatHeaders, jsonHeaders } from '../http/exchange.ts';
 import { isNavigation } from '../http/navigation.ts';
 import type { ProtectedApplication } from './application.ts';
+import { verdictMaxAge } from './cache-hints.ts';
 import { challengeForm, type Identified } from './credentials.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import { type OriginalRequest, originalUrl } from './original-request.ts';
@@ -16,13 +17,20 @@ import type { Traffic } from './traffic.ts';
 import type { View } from './view.ts';
 
 export type Verdict =
-  | { readonly kind: 'allow'; readonly application: ProtectedApplication; readonly view: View }
+  | {
+      readonly kind: 'allow';
+      readonly application: ProtectedApplication;
+      readonly view: View;
+      /** For how many seconds the front proxy may keep the verdict; 0: not at all. */
+      readonly maxAgeSeconds: number;
+    }
   /** What the visitor gets instead of the application. */
   | {
       readonly kind: 'refuse';
       readonly status: number;
       readonly headers: FlatHeaders;
       readonly body: string;
+      readonly maxAgeSeconds: number;
     };
 
 /** The facts about the original request that a front proxy passes on beside its target. */
@@ -82,17 +90,18 @@ export class Judge {
       view,
     );
     this.#traffic.decided(application.options.name, asker.name, decision);
+    const maxAgeSeconds = verdictMaxAge(application, visit, identified);
     switch (decision.kind) {
       case 'allow': {
         const completed = application.completed(view, principal, visit.startedAtMs);
         return completed instanceof Promise
-          ? completed.then((whole) => ({ kind: 'allow', application, view: whole }))
-          : { kind: 'allow', application, view: completed };
+          ? completed.then((whole) => ({ kind: 'allow', application, view: whole, maxAgeSeconds }))
+          : { kind: 'allow', application, view: completed, maxAgeSeconds };
       }
       case 'challenge':
         return this.#challenge(visit, original, application, asker);
       case 'deny':
-        return this.#deny(visit, application, decision, principal?.username);
+        return { ...this.#deny(visit, application, decision, principal?.username), maxAgeSeconds };
     }
   }
 
@@ -115,6 +124,7 @@ export class Judge {
         status,
         headers: ['Location', location, 'Cache-Control', 'no-store'],
         body: '',
+        maxAgeSeconds: 0,
       };
     }
     // nginx reads Location from the 401 and redirects by its own configuration.
@@ -140,7 +150,7 @@ export class Judge {
 }
 
 function refusal(status: number, value: unknown, headers: FlatHeaders): Verdict {
-  return { kind: 'refuse', status, headers, body: `${JSON.stringify(value)}\n` };
+  return { kind: 'refuse', status, headers, body: `${JSON.stringify(value)}\n`, maxAgeSeconds: 0 };
 }
 
 function applicationOf(

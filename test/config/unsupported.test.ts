@@ -24,7 +24,6 @@ const unsupported: readonly (readonly [yaml: string, expect: string])[] = [
     `${serverLine}${application('upstream: ["http://a", "http://b"]')}`,
     '4:56 applications[0].upstream: a list',
   ],
-  [`${serverLine}${application('decisionCache: 5s')}`, '4:61 applications[0].decisionCache: "5s"'],
   [
     `${serverLine}${application('credentials: [session, negotiate]')}`,
     '4:69 applications[0].credentials[1]: "negotiate"',

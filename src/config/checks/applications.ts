@@ -2,7 +2,7 @@
 import type { Finding } from '../problem.ts';
 import type { Readable } from '../readable.ts';
 
-export function checkApplications({ applications, server }: Readable): readonly Finding[] {
+export function checkApplications({ applications, server, session }: Readable): readonly Finding[] {
   const findings: Finding[] = [];
   const first = new Map<string, number>();
   applications.forEach((application, index) => {
@@ -24,6 +24,13 @@ export function checkApplications({ applications, server }: Readable): readonly 
             : `host and pathPrefix ${application.pathPrefix} belong to applications[${before}] already`,
       });
     });
+    const { decisionCache } = application;
+    if (session !== undefined && decisionCache !== 'off' && decisionCache > session.idleTimeout) {
+      findings.push({
+        path: ['applications', index, 'decisionCache'],
+        message: 'is longer than session.idleTimeout: decisions would outlive their sessions',
+      });
+    }
     if (server !== undefined && `${prefix}/`.startsWith(`${server.portalPath}/`)) {
       findings.push({
         path: ['applications', index, 'pathPrefix'],

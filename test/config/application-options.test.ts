@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readLines, serverLine } from '#test/config/reading.ts';
+
+const wiki = (rest: string): string =>
+  `${serverLine}providers: []\napplications:\n  - { name: wiki, hosts: [wiki.example.com], ${rest} }\n`;
+
+const refused: readonly (readonly [options: string, problem: string])[] = [
+  ['decisionCache: 2m', 'decisionCache: expected a duration from 1s to 1m'],
+  ['decisionCache: 10ms', 'decisionCache: expected a duration from 1s to 1m'],
+  ['decisionCache: on', 'decisionCache: expected a duration such as 250ms, 15s, 5m or 12h'],
+  ['credentials: []', 'credentials: must not be empty'],
+];
+for (const [options, problem] of refused) {
+  test(`refuses ${options}`, () => {
+    const [line, ...more] = readLines(wiki(options)).problems;
+    assert.ok(line?.endsWith(`applications[0].${problem}`), line);
+    assert.deepEqual(more, []);
+  });
+}
+
+test('refuses decisions that would outlive their sessions', () => {
+  const yaml = `session: { idleTimeout: 30s }\n${wiki('decisionCache: 31s')}`;
+  assert.match(readLines(yaml).problems.join(), /decisionCache: is longer than session\.idleTimeout/);
+  assert.deepEqual(readLines(yaml.replace('31s', '30s')).problems, []);
+});
+
+for (const options of ['decisionCache: 5s', 'decisionCache: off', 'credentials: [session, basic]']) {
+  test(`accepts ${options}`, () => {
+    assert.deepEqual(readLines(wiki(options)).problems, []);
+  });
+}
