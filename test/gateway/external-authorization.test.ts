@@ -1,28 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { status as grpcCodes, type ServiceError } from '@grpc/grpc-js';
-import fc from 'fast-check';
-import { type Asked, Envoy, encodeCheckRequest } from '#test/servers/envoy-authorization.ts';
-import { startGatewayProcess, type TestGateway } from '#test/servers/gateway.ts';
-import { Visitor } from '#test/support/http-client.ts';
-import { until } from '#test/support/until.ts';
-import { signedIn, siteConfig, startSite } from './site.ts';
+import { status as grpcCodes } from '@grpc/grpc-js';
+import { type Asked, Envoy } from '#test/servers/envoy-authorization.ts';
+import type { TestGateway } from '#test/servers/gateway.ts';
+import type { Visitor } from '#test/support/http-client.ts';
+import { cookieOf, grpcPort, startGrpcSite } from './grpc-site.ts';
+import { signedIn, siteConfig } from './site.ts';
 
 type Pairs = readonly (readonly [string, string])[];
-
-const serverWith = (overrides: Record<string, unknown> = {}) => ({
-  publicUrl: 'http://gw.example.test',
-  trustedProxies: ['127.0.0.1/32', '192.0.2.0/24'],
-  grpc: { listen: '127.0.0.1:0' },
-  ...overrides,
-});
-
-const grpcPort = (logs: TestGateway['logs']): number | undefined =>
-  (logs.find(({ event }) => event === 'grpc.listening')?.['address'] as { port: number } | undefined)?.port;
-
-async function startGrpcSite(overrides: Record<string, unknown> = {}): Promise<TestGateway> {
-  return await startSite(undefined, { server: serverWith(), ...overrides });
-}
 
 let gateway: TestGateway;
 let envoy: Envoy;
@@ -62,7 +47,6 @@ after(async () => {
   await gateway[Symbol.asyncDispose]();
 });
 
-const cookieOf = (visitor: Visitor) => ['cookie', visitor.cookieHeader] as const;
 const identityNames = [
   'remote-user',
   'remote-groups',
@@ -71,16 +55,6 @@ const identityNames = [
   'remote-roles',
   'remote-groups-overflow',
 ];
-
-/** The status the call ends with instead of a message. */
-async function refusal(call: Promise<unknown>): Promise<number> {
-  try {
-    await call;
-  } catch (error) {
-    return (error as ServiceError).code;
-  }
-  return grpcCodes.OK;
-}
 
 describe('an allowed request', () => {
   test('gets every identity header that has a value, and loses those that have none', async () => {
@@ -331,103 +305,4 @@ describe('the client address', () => {
       assert.equal(code === 0, isInside);
     });
   }
-});
-
-describe('who asks, and how', () => {
-  test('a peer that is no trusted proxy is told nothing', async () => {
-    await using closed = await startGrpcSite({ server: serverWith({ trustedProxies: ['192.0.2.1'] }) });
-    using stranger = new Envoy(grpcPort(closed.logs) as number);
-    assert.equal(await refusal(stranger.check({ path: '/public/x' })), grpcCodes.PERMISSION_DENIED);
-    assert.doesNotMatch(await closed.metrics(), /vratar_decisions_total\{/);
-    const line = closed.logs.find(({ event }) => event === 'grpc.call-refused');
-    assert.deepEqual([line?.['status'], line?.['peer']], ['PERMISSION_DENIED', '127.0.0.1']);
-  });
-
-  test('bytes that are no message are refused, and never let anything pass', async () => {
-    const valid = encodeCheckRequest({ path: '/admin/x', headers: [['accept', '*/*']] });
-    const mutated = fc
-      .array(fc.tuple(fc.nat({ max: valid.length - 1 }), fc.nat({ max: 255 })), {
-        minLength: 1,
-        maxLength: 8,
-      })
-      .map((changes) => {
-        const bytes = Buffer.from(valid);
-        for (const [at, value] of changes) bytes[at] = value;
-        return bytes;
-      });
-    const arbitrary = fc.uint8Array({ maxLength: 400 }).map((bytes) => Buffer.from(bytes));
-    await fc.assert(
-      fc.asyncProperty(fc.oneof(arbitrary, mutated), async (bytes) => {
-        try {
-          assert.notEqual((await envoy.checkMessage(bytes)).code, 0);
-        } catch (error) {
-          assert.equal((error as ServiceError).code, grpcCodes.INVALID_ARGUMENT);
-        }
-      }),
-      { numRuns: 1_500 },
-    );
-  });
-
-  test('five hundred calls at once get the answer of their own person', async () => {
-    const people = [
-      { visitor: alice, user: 'alice', groups: 'staff' },
-      { visitor: ivan, user: 'ivan', groups: 'staff,editors' },
-      { visitor: new Visitor(0), user: undefined, groups: undefined },
-    ];
-    const calls = Array.from({ length: 500 }, async (_, i) => {
-      const person = people[i % people.length] as (typeof people)[number];
-      const headers: Pairs = person.user === undefined ? [] : [cookieOf(person.visitor)];
-      const answer = await envoy.check({ path: `/page/${i}`, headers });
-      assert.equal(answer.headers['remote-user'], person.user);
-      assert.equal(answer.headers['remote-groups'], person.groups);
-      assert.equal(answer.code, person.user === undefined ? grpcCodes.UNAUTHENTICATED : 0);
-    });
-    assert.equal((await Promise.all(calls)).length, 500);
-  });
-
-  test('decisions and answers are counted under their own names', async () => {
-    await envoy.check({ headers: [cookieOf(alice)] });
-    const metrics = await gateway.metrics();
-    assert.match(
-      metrics,
-      /vratar_decisions_total\{application="app",dialect="grpc",decision="allow",reason="conditions-met"\} \d/,
-    );
-    assert.match(
-      metrics,
-      /vratar_http_requests_total\{listener="grpc",surface="forward_auth",code="200"\} \d/,
-    );
-    assert.match(
-      metrics,
-      /vratar_http_requests_total\{listener="grpc",surface="forward_auth",code="400"\} \d/,
-    );
-  });
-});
-
-describe('while the store of the sessions does not answer', () => {
-  test('nobody new passes, nobody is told to sign in, and whoever was known goes on', async () => {
-    await using real = await startGatewayProcess({ ...siteConfig(), server: serverWith({ workers: 1 }) });
-    using asking = new Envoy(await until(() => grpcPort(real.logs)));
-    const visitor = new Visitor(real.port, [['Host', 'app.example.test']]);
-    await visitor.signIn('alice', await real.passwordOf('alice'));
-    const known: Asked = { headers: [cookieOf(visitor), ['accept', 'text/html']] };
-    assert.equal((await asking.check(known)).code, 0);
-    const unknown: Asked = {
-      headers: [
-        ['cookie', `vratar=${'A'.repeat(43)}`],
-        ['accept', 'text/html'],
-      ],
-    };
-    const primary = real.child.pid as number;
-    process.kill(primary, 'SIGSTOP');
-    try {
-      const answer = await asking.check(unknown);
-      assert.deepEqual([answer.code, answer.status], [grpcCodes.UNAVAILABLE, 503]);
-      assert.match(answer.headers['Retry-After'] as string, /^\d+$/);
-      assert.equal(answer.headers['Set-Cookie'], undefined);
-      assert.equal((await asking.check(known)).headers['remote-user'], 'alice');
-    } finally {
-      process.kill(primary, 'SIGCONT');
-    }
-    await until(async () => (await asking.check(unknown)).status === 302, { what: 'the recovery' });
-  });
 });
