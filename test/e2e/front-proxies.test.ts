@@ -8,6 +8,7 @@ import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
 import { startHaproxy } from '#test/servers/haproxy.ts';
 import { protectedServer, startNginx } from '#test/servers/nginx.ts';
 import { startEnvoyReplay, startTraefikReplay } from '#test/servers/replayed-front-proxies.ts';
+import { startEnvoyGrpcReplay } from '#test/servers/replayed-grpc-authorization.ts';
 import { type Slapd, startSlapd } from '#test/servers/slapd.ts';
 import { startTcpShim, type TcpShim } from '#test/servers/tcp-shim.ts';
 import { type Received, startUpstream, type TestUpstream, valuesOf } from '#test/servers/upstream.ts';
@@ -17,7 +18,7 @@ import { corporateConfig } from './corporate-site.ts';
 
 interface Row {
   readonly name: string;
-  readonly start: (site: ProtectedSite) => Promise<FrontProxy>;
+  readonly start: (site: ProtectedSite & { readonly authorization: string }) => Promise<FrontProxy>;
   /** Status when the gateway is away. */
   readonly outage: number;
   /** Traefik cannot take one cookie out of a header; the script in Envoy's file is not run by the replay. */
@@ -40,6 +41,7 @@ const rows: readonly Row[] = [
   { name: 'Apache', start: startApache, outage: 503, hidesTicket: true },
   { name: 'Traefik (replayed)', start: startTraefikReplay, outage: 500, hidesTicket: false },
   { name: 'Envoy (replayed)', start: startEnvoyReplay, outage: 503, hidesTicket: false },
+  { name: 'Envoy over gRPC (replayed)', start: startEnvoyGrpcReplay, outage: 503, hidesTicket: true },
 ];
 
 const host = ['Host', 'wiki.example.test'] as const;
@@ -76,8 +78,8 @@ const forged: readonly (readonly [string, string])[] = [
 
 interface Front {
   readonly proxy: FrontProxy;
-  /** Between the front proxy and the gateway. */
-  readonly wire: TcpShim;
+  /** Between the front proxy and the gateway: its pages, and where it answers gRPC. */
+  readonly wires: readonly TcpShim[];
 }
 
 let slapd: Slapd;
@@ -93,28 +95,37 @@ before(async () => {
   gateway = await startGateway({
     config: {
       ...config,
+      server: { grpc: { listen: '127.0.0.1:0' } },
       directories: directories.map((directory) => ({ ...directory, cache: { ttl: '250ms' } })),
     },
   });
   application = await startUpstream();
   for (const { name, start } of rows) {
-    const wire = await startTcpShim(gateway.port);
+    const http = await startTcpShim(gateway.port);
+    const grpc = await startTcpShim(grpcPort());
     const proxy = await start({
-      gateway: `127.0.0.1:${wire.port}`,
+      gateway: `127.0.0.1:${http.port}`,
+      authorization: `127.0.0.1:${grpc.port}`,
       application: `127.0.0.1:${application.port}`,
     });
-    fronts.set(name, { proxy, wire });
+    fronts.set(name, { proxy, wires: [http, grpc] });
   }
 });
 after(async () => {
-  for (const [name, { proxy, wire }] of fronts) {
+  for (const [name, { proxy, wires }] of fronts) {
     await proxy[Symbol.asyncDispose]();
-    if (!cut.has(name)) await wire[Symbol.asyncDispose]();
+    if (!cut.has(name)) for (const wire of wires) await wire[Symbol.asyncDispose]();
   }
   await application[Symbol.asyncDispose]();
   await gateway[Symbol.asyncDispose]();
   await slapd[Symbol.asyncDispose]();
 });
+
+function grpcPort(): number {
+  const line = gateway.logs.find(({ event }) => event === 'grpc.listening');
+  if (line === undefined) throw new Error('the gateway does not listen for gRPC');
+  return (line['address'] as { readonly port: number }).port;
+}
 
 function front(name: string): Front {
   return fronts.get(name) as Front;
@@ -246,13 +257,13 @@ for (const { name, hidesTicket } of rows) {
 
     test('a body goes to the application and not to the gateway', async () => {
       const visitor = await signedIn(name, 'alice');
-      const { wire } = front(name);
-      const sentBefore = wire.sent.length;
+      const sent = (): Buffer => Buffer.concat(front(name).wires.map((wire) => wire.sent));
+      const sentBefore = sent().length;
       const body = Buffer.alloc(300_000, 'x');
       const received = receivedIn(await visitor.ask('/upload', { method: 'POST', body }));
       assert.equal(received.method, 'POST');
       assert.equal(received.bodyBytes, body.length);
-      const question = wire.sent.subarray(sentBefore).toString('latin1');
+      const question = sent().subarray(sentBefore).toString('latin1');
       assert.ok(question.length < 5_000, `${question.length} bytes went to the gateway`);
       assert.doesNotMatch(question, /content-length: *[1-9]|transfer-encoding/i);
     });
@@ -303,7 +314,7 @@ describe('while the gateway is away', () => {
     test(`nothing passes ${name}, which answers ${outage}`, async () => {
       const visitor = visitors.get(name) as Visitor;
       receivedIn(await visitor.ask('/spaces'));
-      await front(name).wire[Symbol.asyncDispose]();
+      for (const wire of front(name).wires) await wire[Symbol.asyncDispose]();
       cut.add(name);
       await untouched(async () => {
         for (const [path, headers] of [

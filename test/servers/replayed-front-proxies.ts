@@ -11,7 +11,7 @@ import { buffer } from 'node:stream/consumers';
 import { parse } from 'yaml';
 import type { FrontProxy, ProtectedSite } from './front-proxy.ts';
 
-type Field = readonly [name: string, value: string];
+export type Field = readonly [name: string, value: string];
 
 interface Verdict {
   readonly status: number;
@@ -19,22 +19,36 @@ interface Verdict {
   readonly body: Buffer;
 }
 
-interface Convention {
+interface Question {
+  readonly method: string;
+  readonly target: string;
+  readonly fields: readonly Field[];
+}
+
+export interface Refusal {
+  readonly kind: 'refuse';
+  readonly status: number;
+  readonly fields: readonly Field[];
+  readonly body: Buffer;
+}
+
+/** Fields for the application and, beside its own, for the client. */
+export interface Permission {
+  readonly kind: 'pass';
+  readonly application: readonly Field[];
+  readonly client: readonly Field[];
+}
+
+export interface Convention {
   /** What the entry point removes and adds before anything else. */
   clean(fields: readonly Field[], peer: string): readonly Field[];
-  /** The question to the gateway: method, target, fields. */
-  question(
+  /** `undefined`: nobody answers the question. */
+  ask(
     incoming: IncomingMessage,
     fields: readonly Field[],
     peer: string,
-  ): { readonly method: string; readonly target: string; readonly fields: readonly Field[] };
-  passes(status: number): boolean;
-  /** Fields for the application and, beside its own, for the client. */
-  merge(
-    fields: readonly Field[],
-    verdict: Verdict,
-  ): { readonly application: readonly Field[]; readonly client: readonly Field[] };
-  /** Nobody answers the question. */
+  ): Promise<Permission | Refusal | undefined>;
+  /** What the client gets then. */
   readonly unreachable: number;
 }
 
@@ -54,16 +68,16 @@ function pairs(raw: readonly string[]): readonly Field[] {
   return raw.flatMap((name, i) => (i % 2 === 0 ? [[name, raw[i + 1] as string] as const] : []));
 }
 
-function valueOf(fields: readonly Field[], name: string): string | undefined {
+export function valueOf(fields: readonly Field[], name: string): string | undefined {
   return fields.find(([other]) => other.toLowerCase() === name.toLowerCase())?.[1];
 }
 
-function without(fields: readonly Field[], names: readonly string[]): readonly Field[] {
+export function without(fields: readonly Field[], names: readonly string[]): readonly Field[] {
   const removed = new Set(names.map((name) => name.toLowerCase()));
   return fields.filter(([name]) => !removed.has(name.toLowerCase()));
 }
 
-async function shipped<Shape>(file: string): Promise<Shape> {
+export async function shipped<Shape>(file: string): Promise<Shape> {
   return parse(await readFile(new URL(`../../deploy/${file}`, import.meta.url), 'utf8')) as Shape;
 }
 
@@ -126,34 +140,37 @@ export async function startTraefikReplay(site: ProtectedSite): Promise<FrontProx
         ['X-Forwarded-Server', 'replay'],
       ];
     },
-    question: (incoming, fields, peer) => ({
-      method: 'GET',
-      target: new URL(forwardAuth.address).pathname,
-      fields: [
-        // Go writes Host and the framing of a request without a body by itself.
-        ...without(
-          fields.filter(([name]) => !hopByHop.has(name.toLowerCase())),
-          ['Host', 'Content-Length', 'X-Forwarded-For', 'X-Forwarded-Method', 'X-Forwarded-Uri'],
+    ask: async (incoming, fields, peer) => {
+      const verdict = await askOverHttp(site.gateway, {
+        method: 'GET',
+        target: new URL(forwardAuth.address).pathname,
+        fields: [
+          // Go writes Host and the framing of a request without a body by itself.
+          ...without(
+            fields.filter(([name]) => !hopByHop.has(name.toLowerCase())),
+            ['Host', 'Content-Length', 'X-Forwarded-For', 'X-Forwarded-Method', 'X-Forwarded-Uri'],
+          ),
+          ['X-Forwarded-For', [valueOf(fields, 'x-forwarded-for'), peer].filter(Boolean).join(', ')],
+          ['X-Forwarded-Method', incoming.method as string],
+          ['X-Forwarded-Uri', incoming.url as string],
+        ],
+      });
+      if (verdict === undefined || verdict.status < 200 || verdict.status > 299) return refusalOf(verdict);
+      return {
+        kind: 'pass',
+        application: [
+          ...without(fields, [...forwardAuth.authResponseHeaders, ...after]),
+          ...verdict.fields.filter(([name]) =>
+            forwardAuth.authResponseHeaders.some((listed) => listed.toLowerCase() === name.toLowerCase()),
+          ),
+        ],
+        client: verdict.fields.filter(
+          ([name, value]) =>
+            name.toLowerCase() === 'set-cookie' &&
+            forwardAuth.addAuthCookiesToResponse.includes(value.slice(0, value.indexOf('='))),
         ),
-        ['X-Forwarded-For', [valueOf(fields, 'x-forwarded-for'), peer].filter(Boolean).join(', ')],
-        ['X-Forwarded-Method', incoming.method as string],
-        ['X-Forwarded-Uri', incoming.url as string],
-      ],
-    }),
-    passes: (status) => status >= 200 && status < 300,
-    merge: (fields, verdict) => ({
-      application: [
-        ...without(fields, [...forwardAuth.authResponseHeaders, ...after]),
-        ...verdict.fields.filter(([name]) =>
-          forwardAuth.authResponseHeaders.some((listed) => listed.toLowerCase() === name.toLowerCase()),
-        ),
-      ],
-      client: verdict.fields.filter(
-        ([name, value]) =>
-          name.toLowerCase() === 'set-cookie' &&
-          forwardAuth.addAuthCookiesToResponse.includes(value.slice(0, value.indexOf('='))),
-      ),
-    }),
+      };
+    },
     unreachable: 500,
   });
 }
@@ -188,7 +205,7 @@ interface EnvoyFile {
   };
 }
 
-interface Manager {
+export interface Manager {
   readonly common_http_protocol_options: { readonly headers_with_underscores_action: string };
   readonly early_header_mutation_extensions: readonly [
     { readonly typed_config: { readonly mutations: readonly { readonly remove: string }[] } },
@@ -196,54 +213,58 @@ interface Manager {
   readonly http_filters: readonly { readonly name: string; readonly typed_config: unknown }[];
 }
 
-export async function startEnvoyReplay(site: ProtectedSite): Promise<FrontProxy> {
+export async function envoyManager(): Promise<Manager> {
   const { static_resources: resources } = await shipped<EnvoyFile>('envoy/envoy.yaml');
-  const manager = resources.listeners[0].filter_chains[0].filters[0].typed_config;
-  const filter = manager.http_filters[0]?.typed_config as ExternalAuthorization;
-  const { path_prefix, authorization_request, authorization_response } = filter.http_service;
+  return resources.listeners[0].filter_chains[0].filters[0].typed_config;
+}
+
+/** What Envoy's connection manager does to the fields of a client before any filter. */
+export function envoyEntry(manager: Manager): Convention['clean'] {
   const removed = manager.early_header_mutation_extensions[0].typed_config.mutations.map(
     ({ remove }) => remove,
   );
+  const action = manager.common_http_protocol_options.headers_with_underscores_action;
+  return (fields, peer) => {
+    const known = action === 'DROP_HEADER' ? fields.filter(([name]) => !name.includes('_')) : fields;
+    return [
+      ...without(known, removed).map(([name, value]): Field => [name.toLowerCase(), value]),
+      ['x-forwarded-for', peer],
+      ['x-forwarded-proto', 'http'],
+    ];
+  };
+}
+
+export async function startEnvoyReplay(site: ProtectedSite): Promise<FrontProxy> {
+  const manager = await envoyManager();
+  const filter = manager.http_filters[0]?.typed_config as ExternalAuthorization;
+  const { path_prefix, authorization_request, authorization_response } = filter.http_service;
   const namesIn = ({ patterns }: Patterns): ReadonlySet<string> =>
     new Set(patterns.map(({ exact }) => exact));
   const asked = namesIn(filter.allowed_headers);
   const toApplication = namesIn(authorization_response.allowed_upstream_headers);
   const toClient = namesIn(authorization_response.allowed_client_headers_on_success);
-  const isUnderscoreDropped =
-    manager.common_http_protocol_options.headers_with_underscores_action === 'DROP_HEADER';
-
   return await startReplay(site, {
-    clean: (fields, peer) => [
-      ...without(isUnderscoreDropped ? fields.filter(([name]) => !name.includes('_')) : fields, removed).map(
-        ([name, value]): Field => [name.toLowerCase(), value],
-      ),
-      ['x-forwarded-for', peer],
-      ['x-forwarded-proto', 'http'],
-    ],
-    question: (incoming, fields) => ({
-      method: incoming.method as string,
-      target: path_prefix + (incoming.url as string),
-      fields: [
-        ['host', valueOf(fields, 'host') ?? ''],
-        ['content-length', '0'],
-        ...fields.filter(([name]) => name === 'authorization' || asked.has(name)),
-        ...authorization_request.headers_to_add.map(({ key, value }): Field => {
-          const source = /^%REQ\((.+)\)%$/.exec(value)?.[1];
-          return [key, source === undefined ? value : (valueOf(fields, source) ?? '')];
-        }),
-      ],
-    }),
-    passes: (status) => status === 200,
-    merge: (fields, verdict) => {
-      const set = verdict.fields.filter(([name]) => toApplication.has(name.toLowerCase()));
-      return {
-        application: [
-          ...without(
-            fields,
-            set.map(([name]) => name),
-          ),
-          ...set,
+    clean: envoyEntry(manager),
+    ask: async (incoming, fields) => {
+      const verdict = await askOverHttp(site.gateway, {
+        method: incoming.method as string,
+        target: path_prefix + (incoming.url as string),
+        fields: [
+          ['host', valueOf(fields, 'host') ?? ''],
+          ['content-length', '0'],
+          ...fields.filter(([name]) => name === 'authorization' || asked.has(name)),
+          ...authorization_request.headers_to_add.map(({ key, value }): Field => {
+            const source = /^%REQ\((.+)\)%$/.exec(value)?.[1];
+            return [key, source === undefined ? value : (valueOf(fields, source) ?? '')];
+          }),
         ],
+      });
+      if (verdict?.status !== 200) return refusalOf(verdict);
+      const set = verdict.fields.filter(([name]) => toApplication.has(name.toLowerCase()));
+      const names = set.map(([name]) => name);
+      return {
+        kind: 'pass',
+        application: [...without(fields, names), ...set],
         client: verdict.fields.filter(([name]) => toClient.has(name.toLowerCase())),
       };
     },
@@ -251,7 +272,7 @@ export async function startEnvoyReplay(site: ProtectedSite): Promise<FrontProxy>
   });
 }
 
-async function startReplay(site: ProtectedSite, convention: Convention): Promise<FrontProxy> {
+export async function startReplay(site: ProtectedSite, convention: Convention): Promise<FrontProxy> {
   const complaints: string[] = [];
   const server = createServer({ maxHeaderSize: 131_072 }, (incoming, response) => {
     serve(site, convention, incoming, response).catch((error: unknown) => {
@@ -288,21 +309,21 @@ async function serve(
     await relay(gateway, incoming, fields, [], response);
     return;
   }
-  const verdict = await ask(gateway, convention.question(incoming, fields, peer));
-  if (verdict === undefined || !convention.passes(verdict.status)) {
-    const own = without(verdict?.fields ?? [], [...hopByHop, 'content-length']);
-    response.writeHead(verdict?.status ?? convention.unreachable, own.flat()).end(verdict?.body);
+  const outcome = await convention.ask(incoming, fields, peer);
+  if (outcome?.kind !== 'pass') {
+    const own = without(outcome?.fields ?? [], [...hopByHop, 'content-length']);
+    response.writeHead(outcome?.status ?? convention.unreachable, own.flat()).end(outcome?.body);
     return;
   }
-  const merged = convention.merge(fields, verdict);
-  await relay(application, incoming, merged.application, merged.client, response);
+  await relay(application, incoming, outcome.application, outcome.client, response);
+}
+
+function refusalOf(verdict: Verdict | undefined): Refusal | undefined {
+  return verdict === undefined ? undefined : { kind: 'refuse', ...verdict };
 }
 
 /** `undefined`: nobody answers. */
-async function ask(
-  gateway: string,
-  question: ReturnType<Convention['question']>,
-): Promise<Verdict | undefined> {
+async function askOverHttp(gateway: string, question: Question): Promise<Verdict | undefined> {
   const [host, port] = gateway.split(':');
   const fields = without(question.fields, ['host']);
   const named = valueOf(question.fields, 'host') ?? gateway;
