@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES }
 import type { Socket } from 'node:net';
 import { bind } from './bind.ts';
 import type { ListenAddress } from './options.ts';
+import { inTurn } from './pipeline.ts';
 import { maxTargetBytes } from './target.ts';
 
 /** Refused heads above this many bytes, with 431. */
@@ -34,11 +35,11 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const sockets = new Set<Socket>();
   const latest = new WeakMap<Socket, ServerResponse>();
   let isDraining = false;
-  const handle: RequestHandler = (request, response) => {
+  const handle = inTurn((request, response) => {
     if (isDraining) response.shouldKeepAlive = false;
     latest.set(request.socket, response);
     options.handler(request, response);
-  };
+  });
   const server = createServer(
     {
       maxHeaderSize: maxHeadBytes,
@@ -117,7 +118,7 @@ function refuse(error: ParserError, socket: Socket, answer: ServerResponse | und
     socket.destroy();
     return undefined;
   }
-  const status = statusOf(error);
+  const status = statusOf(error, socket);
   socket.end(statusAlone(status));
   socket.destroySoon();
   return status;
@@ -132,11 +133,12 @@ interface ParserError extends NodeJS.ErrnoException {
   readonly rawPacket?: Buffer;
 }
 
-function statusOf({ code, rawPacket }: ParserError): number {
+function statusOf({ code, rawPacket }: ParserError, socket: Socket): number {
   const status = parserStatuses.get(code ?? '') ?? 400;
-  // A head that is too long because of its first line alone: the target, not the fields.
-  const lineEnd = rawPacket?.indexOf('\r\n') ?? 0;
-  return status === 431 && (lineEnd < 0 || lineEnd > maxTargetBytes) ? 414 : status;
+  if (status !== 431 || rawPacket?.length !== socket.bytesRead) return status;
+  // All that came so far: a head too long because of its first line alone is about the target, not the fields.
+  const lineEnd = rawPacket.indexOf('\r\n');
+  return lineEnd < 0 || lineEnd > maxTargetBytes ? 414 : 431;
 }
 
 const parserStatuses: ReadonlyMap<string, number> = new Map([

@@ -1,5 +1,4 @@
 /** One connection to the gateway on which exactly the given bytes are sent, and what comes back, taken apart. */
-import { once } from 'node:events';
 import { connect } from 'node:net';
 
 export interface WireAnswer {
@@ -62,12 +61,11 @@ export async function converse(options: ConversationOptions): Promise<Conversati
     if (error.code === 'ECONNRESET' || error.code === 'EPIPE') isClosedByGateway = !hasEnded;
     else chunks.push(Buffer.from(`\r\n${error.message}`));
   });
+  // Not `once` of node:events: an error is no failure here, the answer may have come before it.
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   socket.write(bytes);
-  try {
-    await once(socket, 'close');
-  } finally {
-    clearTimeout(deadline);
-  }
+  await closed;
+  clearTimeout(deadline);
   return { ...parseAnswers(Buffer.concat(chunks), methods, true), isClosedByGateway };
 }
 

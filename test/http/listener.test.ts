@@ -77,3 +77,45 @@ test('no tunnel is opened', async () => {
   );
   assert.ok(isClosedByGateway);
 });
+
+test('requests sent without waiting are handled one at a time, in order, up to a limit', async () => {
+  let atOnce = 0;
+  let most = 0;
+  const seen: string[] = [];
+  await using server = await listener((request, response) => {
+    most = Math.max(most, ++atOnce);
+    seen.push(request.url as string);
+    setImmediate(() => {
+      atOnce--;
+      response.end(request.url);
+    });
+  });
+  const bytes = Buffer.from(
+    Array.from({ length: 1_000 }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''),
+  );
+  const { answers, isClosedByGateway } = await converse({ port: server.port, bytes, untilClosed: true });
+  assert.equal(most, 1);
+  assert.deepEqual(
+    answers.map(({ body }) => body),
+    seen,
+  );
+  // The client learns with the last answer that the rest was not looked at, and may send it again.
+  assert.ok(answers.length > 10 && answers.length < 200, String(answers.length));
+  assert.deepEqual(headerValues(answers.at(-1) ?? { headers: [] }, 'connection'), ['close']);
+  assert.ok(isClosedByGateway);
+});
+
+test('a few requests sent without waiting are all answered, bodies included', async () => {
+  await using server = await listener((request, response) => {
+    let text = '';
+    request.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    request.on('end', () => setImmediate(() => response.end(text)));
+  });
+  const body = 'b'.repeat(200_000);
+  const one = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  const { answers } = await converse({ port: server.port, bytes: Buffer.from(one.repeat(8)), answers: 8 });
+  assert.deepEqual(
+    answers.map(({ body: echoed }) => echoed.length),
+    Array.from({ length: 8 }, () => body.length),
+  );
+});
