@@ -15,7 +15,7 @@ export function encodeValue(value: string, encoding: HeaderEncoding): string {
   // No encoding makes a character shorter than one byte, so nothing beyond this point could be sent.
   const clean = withoutControls(value.slice(0, maxValueBytes + 1));
   const encoded = encodeWhole(clean, encoding);
-  return encoded.length <= maxValueBytes ? encoded : encodeLongestPrefix([...clean], encoding);
+  return encoded.length <= maxValueBytes ? encoded : encodeLongestPrefix(Array.from(clean), encoding);
 }
 
 function encodeLongestPrefix(characters: readonly string[], encoding: HeaderEncoding): string {
