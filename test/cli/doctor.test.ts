@@ -147,6 +147,32 @@ describe('vratar doctor', () => {
     });
   }
 
+  test('finds nothing to mend where the gateway itself is the reverse proxy', async () => {
+    const whoami = {
+      name: 'whoami',
+      hosts: ['app.example.test'],
+      upstream: 'whoami',
+      rules: [{ paths: ['/public/**'], access: 'public' }, { access: 'authenticated' }],
+    };
+    const alone = await startSite(undefined, {
+      server: { publicUrl: 'http://gw.example.test', trustedProxies: [] },
+      applications: [whoami],
+    });
+    await using _ = alone;
+    const { code, stdout } = await run(
+      [
+        `--through=http://app.example.test:${alone.port}/spaces`,
+        `--connect=127.0.0.1:${alone.port}`,
+        '--public=/public/x',
+        '--user=alice',
+      ],
+      alone.passwords.get('staff:alice'),
+    );
+    assert.deepEqual(lineOf(stdout, 'FAIL'), [], stdout);
+    assert.equal(lineOf(stdout, 'ok').length, 14, stdout);
+    assert.equal(code, 0);
+  });
+
   const plants: readonly (Plant & {
     readonly name: string;
     readonly finds: readonly ProbeName[];

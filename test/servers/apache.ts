@@ -36,7 +36,7 @@ ${process.getuid?.() === 0 ? 'User www-data\nGroup www-data' : ''}
 ${modules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
 <VirtualHost *>
   Include ${folder}/vratar.conf
-  ProxyPass / http://${application}/ nocanon
+  ProxyPass / http://${application}/ nocanon upgrade=websocket
 </VirtualHost>
 `,
       );

@@ -94,16 +94,22 @@ async function findOriginalAddress(site: ProbedSite): Promise<Finding> {
 
 async function findEndpoint({ client, page, portalPath, person }: ProbedSite): Promise<Finding> {
   const details: string[] = [];
+  // A whole question in every dialect's words: whoever passes it on has the gateway answer it.
   const made: readonly Field[] = [
     ['X-Original-URL', `${client.base.origin}${page}`],
     ['X-Original-Method', 'GET'],
+    ['X-Forwarded-Method', 'GET'],
+    ['X-Forwarded-Proto', client.base.protocol.slice(0, -1)],
+    ['X-Forwarded-Host', client.base.host],
+    ['X-Forwarded-Uri', page],
     ...(person === undefined ? [] : [['Cookie', person.cookie] as const]),
   ];
   for (const dialect of ['nginx', 'traefik', 'caddy', 'haproxy', `envoy${page}`]) {
     const target = `${portalPath}/auth/${dialect}`;
-    const { status } = await client.ask(target, { headers: [...script, ...made] });
-    // Nothing else than "no such page" is proof that the question did not reach the gateway.
-    if (status !== 404) details.push(`${target} answers a stranger (${status})`);
+    const { status, body } = await client.ask(target, { headers: [...script, ...made] });
+    // "No such page" by the front proxy, or no question by the gateway: it believes the words of listed proxies only.
+    const isRefused = status === 404 || (status === 403 && body.includes('"ORIGINAL_REQUEST_INVALID"'));
+    if (!isRefused) details.push(`${target} answers a stranger (${status})`);
   }
   return failedIf(details);
 }
