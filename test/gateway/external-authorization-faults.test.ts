@@ -130,3 +130,17 @@ describe('while the store of the sessions does not answer', () => {
     await until(async () => (await asking.check(unknown)).status === 302, { what: 'the recovery' });
   });
 });
+
+test('a gateway that stops answers what is asked, and lets go of connections that Envoy keeps open', async () => {
+  await using real = await startGatewayProcess({ ...siteConfig(), server: serverWith({ workers: 2 }) });
+  using asking = new Envoy(await until(() => grpcPort(real.logs)));
+  const page: Asked = { path: '/public/x' };
+  assert.equal((await asking.check(page)).code, 0);
+  const asked = Array.from({ length: 50 }, async () => (await asking.check(page)).code);
+  const startedAt = performance.now();
+  const [exitCode, codes] = await Promise.all([real.stop(), Promise.allSettled(asked)]);
+  assert.equal(exitCode, 0);
+  // drainTimeout is 30 s: a connection that nobody ended would have been cut only then.
+  assert.ok(performance.now() - startedAt < 15_000);
+  for (const code of codes) if (code.status === 'fulfilled') assert.equal(code.value, 0);
+});

@@ -32,6 +32,12 @@ before(async () => {
         rules: [{ access: 'public' }],
       },
       {
+        name: 'basic',
+        hosts: ['basic.example.test'],
+        credentials: ['session', 'basic'],
+        rules: [{ access: 'authenticated' }],
+      },
+      {
         name: 'inside',
         hosts: ['inside.example.test'],
         rules: [{ networks: ['203.0.113.0/24'], access: 'public' }],
@@ -163,6 +169,19 @@ describe('an allowed request', () => {
     });
     assert.ok(!remove.includes('authorization'));
   });
+});
+
+test('a password that comes with the request is judged, and stays here', async () => {
+  const host = 'basic.example.test';
+  const basic = (password: string) =>
+    ['authorization', `Basic ${Buffer.from(`alice:${password}`).toString('base64')}`] as const;
+  const password = gateway.passwords.get('staff:alice') as string;
+  const right = await envoy.check({ host, headers: [basic(password)] });
+  assert.deepEqual([right.code, right.headers['remote-user']], [0, 'alice']);
+  assert.ok(right.remove.includes('authorization'));
+  const wrong = await envoy.check({ host, headers: [basic('wrong')] });
+  assert.deepEqual([wrong.code, wrong.status], [grpcCodes.UNAUTHENTICATED, 401]);
+  assert.match(wrong.headers['WWW-Authenticate'] as string, /^Basic /);
 });
 
 describe('a request that needs a sign-in', () => {
