@@ -112,7 +112,8 @@ async function examine(site: ProbedSite, proxy: FrontProxyName | undefined, io: 
   const failures: { readonly probe: Probe; readonly headers: readonly string[] }[] = [];
   for (const probe of probes) {
     const finding = await attempt(probe, site);
-    if (finding.outcome === 'ok') io.stdout.write(`ok         ${probe.title}\n`);
+    if (finding.outcome === 'ok')
+      io.stdout.write(`ok         ${probe.title}${finding.note === undefined ? '' : `, ${finding.note}`}\n`);
     else if (finding.outcome === 'not-tried') io.stdout.write(`not tried  ${probe.title} (${finding.why})\n`);
     else {
       io.stdout.write(`FAIL       ${probe.title}\n`);

@@ -19,7 +19,8 @@ export type ProbeName =
   | 'direct';
 
 export type Finding =
-  | { readonly outcome: 'ok' }
+  /** `note`: as far as it could be seen. */
+  | { readonly outcome: 'ok'; readonly note?: string }
   /** `details`: what was seen, a sentence each; `headers`: names the mending is about. */
   | { readonly outcome: 'failed'; readonly details: readonly string[]; readonly headers?: readonly string[] }
   | { readonly outcome: 'not-tried'; readonly why: string };

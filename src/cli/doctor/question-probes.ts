@@ -44,18 +44,28 @@ async function measure(site: ProbedSite): Promise<number | undefined> {
     if ((await send(site, middle)) === 'taken') taken = middle;
     else refused = middle;
   }
-  return taken;
+  // Connection ends at the first server (RFC 9110 section 7.6.1). Where it counts, the limit is that server's own: the
+  // gateway itself is asked, and there is no question.
+  const hop: Field = ['Connection', 'close, vratar-doctor-hop'];
+  return (await makesRefuse(site, taken, { headers: [hop] })) ? undefined : taken;
 }
 
-const limitHidden = 'the front proxy does not let the gateway’s limit for request heads show';
+/** Asked twice with the plain question between: a front proxy that adds fields of changing length must not mislead. */
+async function makesRefuse(site: ProbedSite, filling: number, extra: ProbeRequest): Promise<boolean> {
+  if ((await send(site, filling, extra)) !== 'refused by the gateway') return false;
+  if ((await send(site, filling)) !== 'taken') return false;
+  return (await send(site, filling, extra)) === 'refused by the gateway';
+}
+
+const limitHidden =
+  'no question shows: the limit for request heads is not the gateway’s behind a front proxy';
 
 /** Which of the claims reach the gateway. */
 async function reaching(site: ProbedSite, claims: readonly Field[]): Promise<readonly Field[] | undefined> {
   const filling = await measure(site);
   if (filling === undefined) return undefined;
   const arrived: Field[] = [];
-  for (const claim of claims)
-    if ((await send(site, filling, { headers: [claim] })) === 'refused by the gateway') arrived.push(claim);
+  for (const claim of claims) if (await makesRefuse(site, filling, { headers: [claim] })) arrived.push(claim);
   return arrived;
 }
 
@@ -63,6 +73,8 @@ async function findClaims(site: ProbedSite, claims: readonly Field[]): Promise<F
   const received = await receivedClaims(site, claims);
   const arrived = await reaching(site, claims);
   if (received.outcome === 'not-tried' && arrived === undefined) return received;
+  if (received.outcome === 'ok' && arrived === undefined)
+    return { outcome: 'ok', note: 'at the application' };
   const seen = received.outcome === 'failed' ? received : { details: [], headers: [] };
   const asked = arrived ?? [];
   return failedIf(
@@ -91,9 +103,9 @@ async function findBody(site: ProbedSite): Promise<Finding> {
   const filling = await measure(site);
   if (filling === undefined) return notTried(limitHidden);
   // PUT has as many letters as GET: nothing but the framing of the body can make the question longer.
-  const verdict = await send(site, filling, { method: 'PUT', body: 'x'.repeat(1_000) });
+  const isLonger = await makesRefuse(site, filling, { method: 'PUT', body: 'x'.repeat(1_000) });
   return failedIf(
-    verdict === 'refused by the gateway'
+    isLonger
       ? [
           'the question announces a body (Content-Length) that it does not carry: the gateway must end the connection each time',
         ]
