@@ -5,6 +5,7 @@ import type { ApplicationOptions } from '../access/options.ts';
 import { compileRules, type JudgedRequest, type RuleSet, withHead } from '../access/rules.ts';
 import { type AssertionSigner, assertionHeader } from '../headers/asserted.ts';
 import { assertedGroups } from '../headers/inject.ts';
+import type { HeadersOptions } from '../headers/options.ts';
 import { HeaderStrip } from '../headers/strip.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -36,6 +37,8 @@ export class ProtectedApplication implements Routed {
   readonly acceptsBasic: boolean;
   readonly #methods: ReadonlySet<string>;
   readonly #views: Views;
+  /** For front proxies that wait for other header names. */
+  readonly #otherViews = new Map<HeadersOptions['preset'], Views>();
   readonly #assertions: Assertions | undefined;
 
   /** `signing` is needed where `headers.assertion` is on. */
@@ -64,9 +67,12 @@ export class ProtectedApplication implements Routed {
           }));
   }
 
-  /** Hot path: `bench/forward-auth.ts`. */
-  view(principal: Principal | undefined): View {
-    return this.#views.of(principal);
+  /** Hot path: `bench/forward-auth.ts`. `preset`: with the header names of another preset than the application's. */
+  view(principal: Principal | undefined, preset?: HeadersOptions['preset']): View {
+    if (preset === undefined || preset === this.options.headers.preset) return this.#views.of(principal);
+    const views = this.#otherViews.get(preset) ?? new Views({ ...this.options.headers, preset }, this.rules);
+    this.#otherViews.set(preset, views);
+    return views.of(principal);
   }
 
   /**
@@ -83,5 +89,17 @@ export class ProtectedApplication implements Routed {
     if (!this.#methods.has(request.method)) return methodNotAllowed;
     if (request.hasEncodedSlash && this.options.encodedSlash === 'refuse') return encodedSlash;
     return this.rules.decide(request, view.holds);
+  }
+
+  /** The strictest decision over every method the application takes: for proxies that do not say which one it is. */
+  decideAnyMethod(
+    request: Omit<JudgedRequest, 'method'> & { readonly hasEncodedSlash: boolean },
+    view: View,
+  ): Decision {
+    const decisions = [...this.#methods].map((method) => this.decide({ ...request, method }, view));
+    const strictest = (['deny', 'challenge'] as const)
+      .map((kind) => decisions.find((decision) => decision.kind === kind))
+      .find((decision) => decision !== undefined);
+    return strictest ?? decisions[0] ?? methodNotAllowed;
   }
 }

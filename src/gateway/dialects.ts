@@ -1,21 +1,39 @@
 /** Per-proxy conventions of forward-auth as rows of one table: where the original request stands, how "sign in first" is said. */
 import type { IncomingMessage } from 'node:http';
+import type { HeadersOptions } from '../headers/options.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import { type OriginalRequest, originalRequest, splitUrl } from './original-request.ts';
 
-export type DialectName = 'nginx' | 'traefik' | 'caddy' | 'haproxy' | 'envoy';
+type NativeDialect = 'nginx' | 'traefik' | 'caddy' | 'haproxy' | 'envoy';
+
+/** What reading an original request needs besides the subrequest. */
+export interface ReadingContext {
+  /** Path of the endpoint itself. */
+  readonly prefix: string;
+  /** Scheme of `publicUrl`, for proxies that do not say. */
+  readonly publicScheme: 'http' | 'https';
+}
 
 export interface Dialect {
-  readonly name: DialectName;
-  /** `undefined`: metadata missing, doubled, contradictory or malformed. `prefix` is the endpoint's own path. */
-  read(head: RequestHead, request: IncomingMessage, prefix: string): OriginalRequest | undefined;
+  /** What metrics and logs call it. */
+  readonly name: string;
+  /** Below the portal's `auth/`; a drop-in path is absolute. */
+  readonly endpoint: string;
+  /** Whether the original path follows the endpoint. */
+  readonly hasOriginalPath?: true;
+  /** `undefined`: metadata missing, doubled, contradictory or malformed. */
+  read(head: RequestHead, request: IncomingMessage, context: ReadingContext): OriginalRequest | undefined;
   /** `true`: a browser navigation is redirected by the answer itself. nginx turns a 302 of the subrequest into a 500. */
   readonly redirects: boolean;
+  /** Envoy and others let pass exactly 200. */
+  readonly allowedStatus: 200 | 202;
+  /** Names of the identity headers; `undefined`: as the application declares them. */
+  readonly preset: HeadersOptions['preset'] | undefined;
   /** `Vary` of verdicts that a cache of this proxy may keep; `undefined`: it has none. */
   readonly vary: string | undefined;
 }
 
-function readNginx(head: RequestHead): OriginalRequest | undefined {
+export function readNginx(head: RequestHead): OriginalRequest | undefined {
   const { originalUrl, originalUri } = head;
   if (
     head.duplicates !== undefined &&
@@ -33,7 +51,7 @@ function readNginx(head: RequestHead): OriginalRequest | undefined {
   return originalRequest(head.originalMethod, url.scheme, url.authority, url.target);
 }
 
-function readForwarded(head: RequestHead): OriginalRequest | undefined {
+export function readForwarded(head: RequestHead): OriginalRequest | undefined {
   if (isForwardedDoubled(head) || head.isDuplicate('forwardedMethod') || head.isDuplicate('forwardedUri'))
     return undefined;
   // Another proxy's spelling of the same fact must not contradict it.
@@ -41,7 +59,11 @@ function readForwarded(head: RequestHead): OriginalRequest | undefined {
   return originalRequest(head.forwardedMethod, head.forwardedProto, head.forwardedHost, head.forwardedUri);
 }
 
-function readEnvoy(head: RequestHead, request: IncomingMessage, prefix: string): OriginalRequest | undefined {
+export function readEnvoy(
+  head: RequestHead,
+  request: IncomingMessage,
+  { prefix }: ReadingContext,
+): OriginalRequest | undefined {
   if (head.isDuplicate('forwardedProto')) return undefined;
   const target = (request.url as string).slice(prefix.length);
   return originalRequest(request.method, head.forwardedProto, head.host, target === '' ? '/' : target);
@@ -54,22 +76,24 @@ function isForwardedDoubled(head: RequestHead): boolean {
 }
 
 /** nginx keeps no answer whose Vary is longer than 128 bytes. */
-const nginxVary =
+export const nginxVary =
   'Cookie,Authorization,X-Original-URL,X-Original-URI,X-Original-Method,X-Forwarded-Host,X-Forwarded-For,Forwarded';
 
-export const dialects: Record<DialectName, Dialect> = {
-  nginx: { name: 'nginx', read: readNginx, redirects: false, vary: nginxVary },
-  traefik: { name: 'traefik', read: readForwarded, redirects: true, vary: undefined },
-  caddy: { name: 'caddy', read: readForwarded, redirects: true, vary: undefined },
-  haproxy: { name: 'haproxy', read: readForwarded, redirects: true, vary: undefined },
-  envoy: { name: 'envoy', read: readEnvoy, redirects: true, vary: undefined },
-};
+/** Proxies that hand the gateway's answer on to the browser, and keep none. */
+const handsOn = { redirects: true, allowedStatus: 200, preset: undefined, vary: undefined } as const;
 
-/** The dialect an endpoint path (`nginx`, `envoy/wiki/page`) names. */
-export function dialectOf(endpoint: string): Dialect | undefined {
-  const name = endpoint.split(/[/?]/, 1)[0] ?? '';
-  if (!Object.hasOwn(dialects, name)) return undefined;
-  const dialect = dialects[name as DialectName];
-  // Caddy and Traefik may append the query of the original request to the endpoint; its own place is the metadata.
-  return dialect.name === 'envoy' || endpoint === name || endpoint[name.length] === '?' ? dialect : undefined;
-}
+export const nativeDialects: Record<NativeDialect, Dialect> = {
+  nginx: {
+    name: 'nginx',
+    endpoint: 'nginx',
+    read: readNginx,
+    redirects: false,
+    allowedStatus: 200,
+    preset: undefined,
+    vary: nginxVary,
+  },
+  traefik: { name: 'traefik', endpoint: 'traefik', read: readForwarded, ...handsOn },
+  caddy: { name: 'caddy', endpoint: 'caddy', read: readForwarded, ...handsOn },
+  haproxy: { name: 'haproxy', endpoint: 'haproxy', read: readForwarded, ...handsOn },
+  envoy: { name: 'envoy', endpoint: 'envoy', hasOriginalPath: true, read: readEnvoy, ...handsOn },
+};

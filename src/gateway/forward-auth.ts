@@ -1,26 +1,30 @@
 /** Answers a front proxy that asks over HTTP whether an original request may pass, and what to tell the application. */
 
 import { type Exchange, type FlatHeaders, reply } from '../http/exchange.ts';
+import type { RequestHead, SingleField } from '../http/request-head.ts';
 import { withCacheHint } from './cache-hints.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import type { Dialect } from './dialects.ts';
+import type { Endpoint } from './endpoints.ts';
 import type { Traffic } from './traffic.ts';
 import { invalidOriginal, Judge, type Verdict } from './verdict.ts';
 
 export class ForwardAuth {
   readonly #judge: Judge;
   readonly #traffic: Traffic;
+  readonly #publicScheme: 'http' | 'https';
 
   constructor(dependencies: GatewayDependencies, traffic: Traffic) {
     this.#judge = new Judge(dependencies, traffic);
     this.#traffic = traffic;
+    this.#publicScheme = dependencies.snapshot.publicOrigin.scheme;
   }
 
   /**
-   * Hot path: `bench/forward-auth.ts`. `prefix` is the endpoint's own path. Synchronous for a warm session;
+   * Hot path: `bench/forward-auth.ts`. Synchronous for a warm session;
    * otherwise the promise settles when the answer is given. Throws what `error-reply.ts` answers.
    */
-  answer(exchange: Exchange, dialect: Dialect, prefix: string): Promise<void> | undefined {
+  answer(exchange: Exchange, { dialect, prefix }: Endpoint): Promise<void> | undefined {
     const { contentLength, transferEncoding } = exchange.head;
     // nginx without `Content-Length ""` announces the client's body and never sends it: the next question on that
     // connection, another person's, would be read as that body.
@@ -29,7 +33,12 @@ export class ForwardAuth {
     // Anybody could describe an original request that suits them: only listed proxies are asked by.
     if (!exchange.isPeerTrusted)
       throw invalidOriginal('the peer is no trusted proxy', { peer: exchange.peer });
-    const original = dialect.read(exchange.head, exchange.request, prefix);
+    if (isDoubtful(exchange.head))
+      throw invalidOriginal('the original request is described twice', { dialect: dialect.name });
+    const original = dialect.read(exchange.head, exchange.request, {
+      prefix,
+      publicScheme: this.#publicScheme,
+    });
     if (original === undefined)
       throw invalidOriginal('the original request is missing or malformed', { dialect: dialect.name });
     const verdict = this.#judge.judge(exchange, original, dialect);
@@ -38,12 +47,12 @@ export class ForwardAuth {
     return undefined;
   }
 
-  #render(exchange: Exchange, { vary }: Dialect, verdict: Verdict): void {
+  #render(exchange: Exchange, { vary, allowedStatus }: Dialect, verdict: Verdict): void {
     const { maxAgeSeconds } = verdict;
     if (verdict.kind === 'allow') {
-      exchange.response.writeHead(200, hinted(verdict.view.verdictHeaders, maxAgeSeconds, vary));
+      exchange.response.writeHead(allowedStatus, hinted(verdict.view.verdictHeaders, maxAgeSeconds, vary));
       exchange.response.end();
-      this.#traffic.answered(exchange, 'forward_auth', 200);
+      this.#traffic.answered(exchange, 'forward_auth', allowedStatus);
       return;
     }
     reply(exchange, verdict.status, hinted(verdict.headers, maxAgeSeconds, vary), verdict.body);
@@ -57,4 +66,19 @@ function hinted<Headers extends FlatHeaders>(
   vary: string | undefined,
 ): Headers | string[] {
   return maxAgeSeconds === 0 || vary === undefined ? headers : withCacheHint(headers, maxAgeSeconds, vary);
+}
+
+/** Fields that describe the original request or its way: a second one is another description. */
+const describing: readonly SingleField[] = [
+  'forwardedProto',
+  'forwardedHost',
+  'forwardedMethod',
+  'forwardedUri',
+  'originalUrl',
+  'originalUri',
+  'originalMethod',
+];
+
+function isDoubtful(head: RequestHead): boolean {
+  return head.duplicates !== undefined && describing.some((field) => head.isDuplicate(field));
 }

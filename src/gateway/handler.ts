@@ -1,7 +1,7 @@
 /** The way of every request: read once, gate, find out what it is for, decide, answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
-import type { Exchange } from '../http/exchange.ts';
+import { type Exchange, redirect } from '../http/exchange.ts';
 import { clientAddress } from '../http/forwarded.ts';
 import { headFault } from '../http/gate.ts';
 import type { RequestHandler } from '../http/listener.ts';
@@ -9,9 +9,10 @@ import { readHead } from '../http/request-head.ts';
 import { parseTarget } from '../http/target.ts';
 import { plainAddress } from '../lib/address-set.ts';
 import type { GatewayDependencies } from './dependencies.ts';
-import { type Dialect, dialectOf, dialects } from './dialects.ts';
+import { compileEndpoints } from './endpoints.ts';
 import { Failures } from './failures.ts';
 import { ForwardAuth } from './forward-auth.ts';
+import { MovedPages } from './moved-page.ts';
 import { createCsrfGuard, ownCookieNames } from './own-cookies.ts';
 import { Portal } from './portal.ts';
 import { requestOrigin } from './request-origin.ts';
@@ -25,10 +26,8 @@ const localPeer = '127.0.0.1';
 export function createHandler(dependencies: GatewayDependencies): RequestHandler {
   const { snapshot, clock, metrics } = dependencies;
   const { portalPath, trustedProxies } = snapshot;
-  const endpoints = `${portalPath}/auth/`;
-  const byPath = new Map<string, Dialect>(
-    Object.values(dialects).map((dialect) => [endpoints + dialect.name, dialect]),
-  );
+  const findEndpoint = compileEndpoints(portalPath, snapshot.compatibility);
+  const movedPages = new MovedPages(snapshot, snapshot.compatibility);
   const traffic = new Traffic(metrics);
   const csrf = createCsrfGuard(dependencies);
   const failures = new Failures(dependencies, traffic, csrf);
@@ -64,9 +63,18 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
         fields: { host: origin.host },
       });
     }
+    const moved = movedPages.locationOf(exchange, origin, target);
+    if (moved !== undefined) return answerMoved(exchange, moved);
     return isPortal(target.canonical)
       ? portal.answer(exchange, origin, target)
       : reverseProxy.answer(exchange, origin, target);
+  }
+
+  function answerMoved(exchange: Exchange, location: string): undefined {
+    const { method } = exchange.request;
+    const status = method === 'GET' || method === 'HEAD' ? 302 : 303;
+    redirect(exchange, status, location);
+    traffic.answered(exchange, 'portal', status);
   }
 
   function isPortal(path: string): boolean {
@@ -79,17 +87,14 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
   return (request, response) => {
     const exchange = open(request, response);
     const url = request.url as string;
-    const dialect =
-      byPath.get(url) ?? (url.startsWith(endpoints) ? dialectOf(url.slice(endpoints.length)) : undefined);
+    const endpoint = findEndpoint(url);
     const surface: Surface =
-      dialect !== undefined ? 'forward_auth' : url.startsWith(portalPath) ? 'portal' : 'proxy';
+      endpoint !== undefined ? 'forward_auth' : url.startsWith(portalPath) ? 'portal' : 'proxy';
     try {
       const fault = headFault(request, exchange.head);
       if (fault !== undefined) throw new GatewayError(fault, 'the request head is refused');
       const answering =
-        dialect === undefined
-          ? answerVisitor(exchange)
-          : forwardAuth.answer(exchange, dialect, endpoints + dialect.name);
+        endpoint === undefined ? answerVisitor(exchange) : forwardAuth.answer(exchange, endpoint);
       answering?.catch((error: unknown) => failures.answer(exchange, surface, error));
     } catch (error) {
       failures.answer(exchange, surface, error);

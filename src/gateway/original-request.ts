@@ -1,6 +1,7 @@
 /** The request a front proxy asks about, as its metadata headers describe it. */
 import { parseAuthority } from '../http/host.ts';
 import { parseTarget, type Target } from '../http/target.ts';
+import type { Principal } from '../identity/principal.ts';
 
 export interface OriginalRequest {
   readonly method: string;
@@ -10,6 +11,10 @@ export interface OriginalRequest {
   /** `host[:port]` as the browser sees it. */
   readonly authority: string;
   readonly target: Target;
+  /** `method` is a placeholder: whatever it was has to be allowed. */
+  readonly isMethodUnknown?: true;
+  /** What the front proxy asks of the person beside the rules. */
+  readonly restriction?: (principal: Principal) => boolean;
 }
 
 /** Puts the parts together; `undefined` when any of them is missing or leaves doubt. */

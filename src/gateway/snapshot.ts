@@ -1,7 +1,7 @@
 /** The configuration as requests see it: compiled once, never changed, captured once per request. */
 import { Applications } from '../access/applications.ts';
 import type { ApplicationOptions } from '../access/options.ts';
-import type { ServerOptions } from '../http/options.ts';
+import type { Compatibility, ServerOptions } from '../http/options.ts';
 import { AddressSet } from '../lib/address-set.ts';
 import type { Upstream } from '../proxy/upstream.ts';
 import { ProtectedApplication, type Signing } from './application.ts';
@@ -9,6 +9,7 @@ import { type PublicOrigin, parsePublicUrl } from './public-origin.ts';
 
 export interface Snapshot extends AsyncDisposable {
   readonly portalPath: string;
+  readonly compatibility: readonly Compatibility[];
   readonly publicOrigin: PublicOrigin;
   readonly cookieDomain: string | undefined;
   readonly trustedProxies: AddressSet;
@@ -39,6 +40,7 @@ export async function compileSnapshot(options: SnapshotOptions): Promise<Snapsho
   );
   return {
     portalPath: server.portalPath,
+    compatibility: server.compatibility,
     publicOrigin,
     cookieDomain: options.cookieDomain,
     trustedProxies: new AddressSet(server.trustedProxies),

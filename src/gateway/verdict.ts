@@ -5,8 +5,10 @@
 
 import type { Decision } from '../access/decision.ts';
 import { GatewayError } from '../errors.ts';
+import type { HeadersOptions } from '../headers/options.ts';
 import { type Exchange, type FlatHeaders, jsonHeaders } from '../http/exchange.ts';
 import { isNavigation } from '../http/navigation.ts';
+import type { Principal } from '../identity/principal.ts';
 import type { ProtectedApplication } from './application.ts';
 import { verdictMaxAge } from './cache-hints.ts';
 import { challengeForm, type Identified } from './credentials.ts';
@@ -40,6 +42,8 @@ export type Visit = Pick<Exchange, 'head' | 'clientAddress' | 'startedAtMs'>;
 export interface Asker {
   readonly name: string;
   readonly redirects: boolean;
+  /** Names of the identity headers it waits for; omitted: as the application declares them. */
+  readonly preset?: HeadersOptions['preset'] | undefined;
 }
 
 export class Judge {
@@ -78,9 +82,11 @@ export class Judge {
     identified: Identified | undefined,
   ): Verdict | Promise<Verdict> {
     const principal = identified?.principal;
-    const view = application.view(principal);
+    const view = application.view(principal, asker.preset);
     const { method, target } = original;
-    const decision = application.decide(
+    const decision = decide(
+      application,
+      original,
       {
         method,
         readings: target.readings,
@@ -88,6 +94,7 @@ export class Judge {
         hasEncodedSlash: target.hasEncodedSlash,
       },
       view,
+      principal,
     );
     this.#traffic.decided(application.options.name, asker.name, decision);
     const maxAgeSeconds = verdictMaxAge(application, visit, identified);
@@ -147,6 +154,24 @@ export class Judge {
     });
     return refusal(403, { error: 'ACCESS_DENIED', title: 'Access denied' }, jsonHeaders);
   }
+}
+
+const restrictionNotMet: Decision = { kind: 'deny', reason: 'conditions-not-met', rule: undefined };
+const restrictionNeedsSignIn: Decision = { kind: 'challenge', reason: 'sign-in-required', rule: undefined };
+
+/** The application's decision, narrowed by what the front proxy asks of the person, never widened. */
+function decide(
+  application: ProtectedApplication,
+  { isMethodUnknown, restriction }: OriginalRequest,
+  request: Parameters<ProtectedApplication['decide']>[0],
+  view: View,
+  principal: Principal | undefined,
+): Decision {
+  const decision =
+    isMethodUnknown === true ? application.decideAnyMethod(request, view) : application.decide(request, view);
+  if (restriction === undefined || decision.kind !== 'allow') return decision;
+  if (principal === undefined) return restrictionNeedsSignIn;
+  return restriction(principal) ? decision : restrictionNotMet;
 }
 
 function refusal(status: number, value: unknown, headers: FlatHeaders): Verdict {

@@ -24,6 +24,9 @@ const listenAddress = z
   })
   .refine((address) => address.kind === 'unix' || address.port <= 65_535, 'expected a port up to 65535');
 
+const compatibilities = ['oauth2-proxy', 'authelia'] as const;
+export type Compatibility = (typeof compatibilities)[number];
+
 export const serverOptions = z.strictObject({
   listen: listenAddress
     .prefault('127.0.0.1:8080')
@@ -55,6 +58,12 @@ export const serverOptions = z.strictObject({
     })
     .optional()
     .describe("Envoy's external authorization over gRPC, in clear text; omitted: off"),
+  compatibility: z
+    .array(z.enum(compatibilities))
+    .default([])
+    .describe(
+      'answer at /oauth2/ or /api/authz/ as these do, on every host, for front proxies set up for them',
+    ),
   workers: z
     .union([z.literal('auto'), z.int().min(1).max(256)], 'expected auto or a number from 1 to 256')
     .default('auto')

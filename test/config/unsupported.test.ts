@@ -7,7 +7,6 @@ const directory = (rest: string): string =>
 const application = (rest: string): string =>
   `providers: []\napplications:\n  - { name: wiki, hosts: [wiki.example.com], ${rest} }\n`;
 const unsupported: readonly (readonly [yaml: string, expect: string])[] = [
-  ['server: { publicUrl: "https://a.example", compatibility: [authelia] }', '1:43 server.compatibility'],
   ['server: { publicUrl: "https://a.example", tls: { keyFile: a } }', '1:43 server.tls'],
   [`${serverLine}state: { driver: redis }`, '2:18 state.driver: "redis"'],
   [`${serverLine}state: { redis: { url: "rediss://a" } }`, '2:10 state.redis'],

@@ -1,0 +1,112 @@
+/**
+ * The drop-in paths of oauth2-proxy and Authelia, for front proxies that are configured for them: rows of the dialect
+ * table, and the addresses that lead people to the portal.
+ */
+import { compileGroups } from '../access/conditions.ts';
+import type { Compatibility } from '../http/options.ts';
+import type { RequestHead } from '../http/request-head.ts';
+import type { Principal } from '../identity/principal.ts';
+import { type Dialect, nginxVary, readEnvoy, readForwarded, readNginx } from './dialects.ts';
+import { type OriginalRequest, originalRequest, splitUrl } from './original-request.ts';
+
+/** Rows by what `server.compatibility` names. */
+export const compatibilityDialects: Record<Compatibility, readonly Dialect[]> = {
+  'oauth2-proxy': [
+    {
+      name: 'oauth2-proxy',
+      endpoint: '/oauth2/auth',
+      read: (head, { url }, { publicScheme }) => restricted(readOauth2(head, publicScheme), url as string),
+      redirects: false,
+      // What its users' configurations wait for, and the names they copy.
+      allowedStatus: 202,
+      preset: 'authRequest',
+      // The query restricts who may, and no cache key of a migrated configuration is known.
+      vary: undefined,
+    },
+  ],
+  authelia: [
+    {
+      name: 'authelia-auth-request',
+      endpoint: '/api/authz/auth-request',
+      read: readNginx,
+      redirects: false,
+      allowedStatus: 200,
+      preset: 'remote',
+      vary: nginxVary,
+    },
+    {
+      name: 'authelia-forward-auth',
+      endpoint: '/api/authz/forward-auth',
+      read: readForwarded,
+      redirects: true,
+      allowedStatus: 200,
+      preset: 'remote',
+      vary: undefined,
+    },
+    {
+      name: 'authelia-ext-authz',
+      endpoint: '/api/authz/ext-authz',
+      hasOriginalPath: true,
+      read: readEnvoyBelowSlash,
+      redirects: true,
+      allowedStatus: 200,
+      preset: 'remote',
+      vary: undefined,
+    },
+  ],
+};
+
+/** Addresses that oauth2-proxy's users link to, and the page of the portal each leads to. */
+export const compatibilityPages: Record<Compatibility, Readonly<Record<string, 'login' | 'logout'>>> = {
+  'oauth2-proxy': { '/oauth2/start': 'login', '/oauth2/sign_in': 'login', '/oauth2/sign_out': 'logout' },
+  authelia: {},
+};
+
+/**
+ * `X-Original-URL`, else `X-Forwarded-*`. Its documented nginx configuration sends the path alone: then the host is
+ * that of the subrequest, and the method is unknown, so every method of the application has to be allowed.
+ */
+function readOauth2(head: RequestHead, publicScheme: 'http' | 'https'): OriginalRequest | undefined {
+  if (head.duplicates !== undefined) return undefined;
+  const { originalUrl, originalUri, forwardedUri, originalMethod, forwardedMethod } = head;
+  if (originalMethod !== undefined && forwardedMethod !== undefined && originalMethod !== forwardedMethod)
+    return undefined;
+  if (originalUri !== undefined && forwardedUri !== undefined && originalUri !== forwardedUri)
+    return undefined;
+  const method = originalMethod ?? forwardedMethod;
+  const uri = originalUri ?? forwardedUri;
+  const url = originalUrl === undefined ? undefined : splitUrl(originalUrl);
+  if (originalUrl !== undefined && (url === undefined || (uri !== undefined && uri !== url.target)))
+    return undefined;
+  const original = originalRequest(
+    method ?? 'GET',
+    url?.scheme ?? head.forwardedProto ?? publicScheme,
+    url?.authority ?? head.forwardedHost ?? head.host,
+    url?.target ?? uri,
+  );
+  return original === undefined || method !== undefined ? original : { ...original, isMethodUnknown: true };
+}
+
+/** `allowed_groups` asks for one of its groups, on top of the rules. A restriction we do not know lets nobody in. */
+function restricted(original: OriginalRequest | undefined, url: string): OriginalRequest | undefined {
+  const at = url.indexOf('?');
+  if (original === undefined || at < 0) return original;
+  const query = new URLSearchParams(url.slice(at));
+  const restrictions = [...query.keys()].filter((name) => name.startsWith('allowed_'));
+  if (restrictions.length === 0) return original;
+  if (restrictions.some((name) => name !== 'allowed_groups')) return undefined;
+  const groups = query.getAll('allowed_groups').flatMap((value) => value.split(','));
+  const isMember = compileGroups(groups.filter((group) => group !== ''));
+  return { ...original, restriction: (principal: Principal) => isMember(principal) };
+}
+
+/**
+ * The documented Envoy configuration ends its prefix with a slash and appends the path: the second slash of
+ * `/api/authz/ext-authz//wiki` is the first of the original path.
+ */
+function readEnvoyBelowSlash(
+  ...[head, request, context]: Parameters<Dialect['read']>
+): OriginalRequest | undefined {
+  const isDoubled = (request.url as string).startsWith('//', context.prefix.length);
+  return readEnvoy(head, request, isDoubled ? { ...context, prefix: `${context.prefix}/` } : context);
+}
