@@ -50,10 +50,7 @@ export async function listenExternalAuthorization(
 
 const asker: Asker = { name: 'grpc', redirects: true };
 
-/**
- * Fields that make an application see another request than the judged one, or a credential that ends here. Envoy owns
- * the rest of the forwarded family, and has set it before it asks.
- */
+/** Fields that make an application see another request than the judged one, or a credential that ends here. */
 const strippedFields = new Set([
   assertionHeader.toLowerCase(),
   'authorization',
@@ -65,6 +62,21 @@ const strippedFields = new Set([
   'x-original-uri',
   'x-original-url',
   'x-rewrite-url',
+]);
+
+/**
+ * What only a trusted proxy may say of the request, when Envoy does not say it itself: it has set X-Forwarded-For,
+ * -Proto and -Port before it asks.
+ */
+const claimedFields = new Set([
+  'forwarded',
+  'x-forwarded-host',
+  'x-forwarded-method',
+  'x-forwarded-prefix',
+  'x-forwarded-server',
+  'x-forwarded-ssl',
+  'x-forwarded-uri',
+  'x-real-ip',
 ]);
 
 interface Asked {
@@ -133,14 +145,16 @@ class ExternalAuthorization {
     return clientAddress(plainAddress(nearest), forwardedFor, this.#dependencies.snapshot.trustedProxies);
   }
 
-  #render(asked: Asked, { headers }: CheckRequest, head: RequestHead, verdict: Verdict): Buffer {
+  #render(asked: Asked, request: CheckRequest, head: RequestHead, verdict: Verdict): Buffer {
     if (verdict.kind === 'refuse') {
       this.#traffic.answered(asked, 'forward_auth', verdict.status);
       return encodeDenial(statusOf(verdict.status), verdict);
     }
     const { application, view } = verdict;
     const set: string[] = [];
-    const remove = strippedNames(headers, application);
+    const { trustedProxies } = this.#dependencies.snapshot;
+    const isRelayed = trustedProxies.has(plainAddress(request.source ?? asked.peer));
+    const remove = strippedNames(request.headers, application, isRelayed);
     const cookie = withoutCookies(head.cookie, this.#ownCookies);
     if (cookie === '' && head.cookie !== '') remove.push('cookie');
     else if (cookie !== head.cookie) set.push('cookie', cookie);
@@ -208,20 +222,28 @@ function originalOf(request: CheckRequest, head: RequestHead): OriginalRequest {
   return original;
 }
 
-/** Names of the client's fields that the application must not see, beside those we set or remove anyway. */
+/**
+ * Names of the client's fields that the application must not see, beside those we set or remove anyway.
+ * `isRelayed`: a trusted proxy stands between the client and Envoy.
+ */
 function strippedNames(
   headers: readonly string[],
   { strip, options, identityNames }: ProtectedApplication,
+  isRelayed: boolean,
 ): string[] {
   const names: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string;
     const fate = strip.fate(name);
-    if (fate === 'keep' || (fate === 'drop' && !strippedFields.has(name.toLowerCase()))) continue;
-    // An application may be sent identity under one of these names.
-    if (fate === 'drop' && identityNames.some((own) => own.toLowerCase() === name.toLowerCase())) continue;
-    if (fate === 'alias' && options.headers.onAlias === 'reject')
+    if (fate === 'keep') continue;
+    if (fate === 'drop') {
+      const lower = name.toLowerCase();
+      if (!strippedFields.has(lower) && (isRelayed || !claimedFields.has(lower))) continue;
+      // An application may be sent identity under one of these names.
+      if (identityNames.some((own) => own.toLowerCase() === lower)) continue;
+    } else if (options.headers.onAlias === 'reject') {
       throw invalidOriginal('a header is a twin of one that only the gateway may send', { header: name });
+    }
     names.push(name);
   }
   return names;

@@ -102,6 +102,15 @@ describe('an allowed request', () => {
     for (const name of forged) assert.ok(remove.includes(name), name);
   });
 
+  test('loses what a client claims as a proxy would, and keeps it from a trusted proxy', async () => {
+    const claims = ['forwarded', 'x-real-ip', 'x-forwarded-host', 'x-forwarded-uri', 'x-forwarded-prefix'];
+    const headers = [cookieOf(alice), ...claims.map((name) => [name, 'x'] as const)];
+    const direct = await envoy.check({ headers });
+    for (const name of claims) assert.ok(direct.remove.includes(name), name);
+    const relayed = await envoy.check({ headers, source: '192.0.2.1' });
+    assert.deepEqual([relayed.code, relayed.remove.filter((name) => claims.includes(name))], [0, []]);
+  });
+
   test('keeps what is nobody else’s', async () => {
     const kept = [
       'accept',
