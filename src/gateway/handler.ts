@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
 import { type Exchange, redirect } from '../http/exchange.ts';
-import { clientAddress } from '../http/forwarded.ts';
+import { agreedClientAddress } from '../http/forwarded.ts';
 import { headFault } from '../http/gate.ts';
 import type { RequestHandler } from '../http/listener.ts';
 import { readHead } from '../http/request-head.ts';
@@ -39,13 +39,15 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
     const head = readHead(request.rawHeaders);
     const peer = plainAddress(request.socket.remoteAddress ?? localPeer);
     const isPeerTrusted = trustedProxies.has(peer);
+    const address = isPeerTrusted ? agreedClientAddress(peer, head, trustedProxies) : peer;
     return {
       request,
       response,
       head,
       peer,
       isPeerTrusted,
-      clientAddress: isPeerTrusted ? clientAddress(peer, head.forwardedFor, trustedProxies) : peer,
+      clientAddress: address ?? peer,
+      isWayDoubtful: address === undefined,
       startedAtMs: clock.now(),
       startedAt: performance.now(),
     };
@@ -93,6 +95,10 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
     try {
       const fault = headFault(request, exchange.head);
       if (fault !== undefined) throw new GatewayError(fault, 'the request head is refused');
+      if (exchange.isWayDoubtful) {
+        const code = endpoint === undefined ? 'REQUEST_MALFORMED' : 'ORIGINAL_REQUEST_INVALID';
+        throw new GatewayError(code, 'X-Forwarded-For and Forwarded name different clients');
+      }
       const answering =
         endpoint === undefined ? answerVisitor(exchange) : forwardAuth.answer(exchange, endpoint);
       answering?.catch((error: unknown) => failures.answer(exchange, surface, error));

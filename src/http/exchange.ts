@@ -12,6 +12,8 @@ export interface Exchange {
   readonly isPeerTrusted: boolean;
   /** Address of the client behind trusted proxies. */
   readonly clientAddress: string;
+  /** Forwarded fields contradict each other about the client: nothing may be decided by its address. */
+  readonly isWayDoubtful: boolean;
   /** Wall clock at arrival, milliseconds since the epoch. */
   readonly startedAtMs: number;
   /** Monotonic clock at arrival, milliseconds. */

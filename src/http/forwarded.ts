@@ -1,6 +1,7 @@
 /** Trust in forwarded fields: the walk from the peer to the client, right to left, through trusted proxies only. */
 import { isIP } from 'node:net';
 import { type AddressSet, plainAddress } from '../lib/address-set.ts';
+import { parseForwarded } from './forwarded-field.ts';
 
 /**
  * Hot path: `bench/forward-auth.ts`. The address nearest to the client that a trusted proxy vouches for.
@@ -19,6 +20,39 @@ export function clientAddress(peer: string, forwardedFor: string | undefined, tr
     end = comma;
   }
   return address;
+}
+
+/** What a request's two lists of hops say, for a peer that is a trusted proxy. */
+export interface HopFields {
+  /** `X-Forwarded-For`, all fields joined. */
+  readonly forwardedFor: string | undefined;
+  /** `Forwarded` (RFC 7239), all fields joined. */
+  readonly forwarded: string | undefined;
+}
+
+/**
+ * As `clientAddress`, by either field. `undefined`: they name different clients. A proxy writes one of the two and
+ * hands the other on as the client made it up; which is which cannot be seen, and each could open or leave a network
+ * of a rule, so neither is believed.
+ */
+export function agreedClientAddress(
+  peer: string,
+  { forwardedFor, forwarded }: HopFields,
+  trusted: AddressSet,
+): string | undefined {
+  const byList = clientAddress(peer, forwardedFor, trusted);
+  if (forwarded === undefined) return byList;
+  const hops = parseForwarded(forwarded);
+  // It may tell of the scheme alone: then it says nothing about the client.
+  if (hops !== undefined && !hops.some((hop) => hop.has('for'))) return byList;
+  const nodes = (hops ?? []).map((hop) => hopText(hop.get('for'))).join(',');
+  const byElements = clientAddress(peer, nodes, trusted);
+  return forwardedFor === undefined || byList === byElements ? byElements : undefined;
+}
+
+/** A node name that is no address (`unknown`, `_hidden`, missing) ends the walk; none may bring a comma of its own. */
+function hopText(node: string | undefined): string {
+  return node === undefined || node.includes(',') ? 'unknown' : node;
 }
 
 /** `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]:4711`. */

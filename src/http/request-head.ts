@@ -34,6 +34,8 @@ export class RequestHead {
   secFetchMode: string | undefined = undefined;
   secFetchSite: string | undefined = undefined;
   requestedWith: string | undefined = undefined;
+  /** All Forwarded fields joined, as all X-Forwarded-For fields below. */
+  forwarded: string | undefined = undefined;
   forwardedFor: string | undefined = undefined;
   forwardedProto: string | undefined = undefined;
   forwardedHost: string | undefined = undefined;
@@ -68,6 +70,10 @@ export function readHead(raw: readonly string[]): RequestHead {
         else if (is(name, 'accept'))
           head.accept = head.accept === undefined ? value : `${head.accept}, ${value}`;
         else if (is(name, 'origin')) take(head, 'origin', value);
+        break;
+      case 9:
+        if (is(name, 'forwarded'))
+          head.forwarded = head.forwarded === undefined ? value : `${head.forwarded}, ${value}`;
         break;
       case 12:
         if (is(name, 'content-type')) take(head, 'contentType', value);
