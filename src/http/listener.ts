@@ -6,6 +6,7 @@
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { bind } from './bind.ts';
+import { maxClientConnections } from './descriptors.ts';
 import type { ListenAddress } from './options.ts';
 import { inTurn } from './pipeline.ts';
 import { maxTargetBytes } from './target.ts';
@@ -56,6 +57,9 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     handle,
   );
   server.maxRequestsPerSocket = 0;
+  const maxConnections = maxClientConnections();
+  if (maxConnections !== undefined) server.maxConnections = maxConnections;
+  server.on('drop', () => options.onRefused?.(503));
   server.setTimeout(120_000);
   server.on('connection', (socket) => {
     sockets.add(socket);
