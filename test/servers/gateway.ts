@@ -94,15 +94,20 @@ export interface GatewayProcess extends AsyncDisposable {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** `vratar serve` as people run it. `folder` keeps state over restarts; omitted: a fresh one, removed at the end. */
+/**
+ * `vratar serve` as people run it. `folder` keeps state over restarts; omitted: a fresh one, removed at the end.
+ * `within`: a command that runs it, for example one that lowers a limit first.
+ */
 export async function startGatewayProcess(
   config: GatewaySetup['config'],
   folder?: string,
+  within: readonly string[] = [],
 ): Promise<GatewayProcess> {
   const own = folder ?? mkdtempSync(join(tmpdir(), 'vratar-test-'));
   const file = writeConfig(own, config);
   const launcher = fileURLToPath(new URL('../../src/launcher.mjs', import.meta.url));
-  const child = spawn(process.execPath, [launcher, 'serve', '--config', file], {
+  const [command = '', ...args] = [...within, process.execPath, launcher, 'serve', '--config', file];
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const logs: LogLine[] = [];

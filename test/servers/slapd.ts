@@ -29,6 +29,8 @@ export interface SlapdOptions {
   /** Added to the default people and groups. */
   readonly people?: readonly PersonEntry[];
   readonly groups?: readonly GroupEntry[];
+  /** Leaves the default people and groups out. */
+  readonly onlyThese?: boolean;
   readonly bulk?: Bulk;
   /** ldaps and StartTLS: `true` makes an authority and a certificate for 127.0.0.1 and localhost. */
   readonly tls?: boolean | { readonly authority: Authority; readonly certificate?: Certificate };
@@ -100,8 +102,8 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
   await writeFile(
     join(folder, 'data.ldif'),
     toLdif(
-      [...defaultPeople, ...(options.people ?? []), ...bulk.people],
-      [...defaultGroups, ...(options.groups ?? []), ...bulk.groups],
+      [...(options.onlyThese === true ? [] : defaultPeople), ...(options.people ?? []), ...bulk.people],
+      [...(options.onlyThese === true ? [] : defaultGroups), ...(options.groups ?? []), ...bulk.groups],
     ),
   );
   await runTool(slapdPath, ['-T', 'add', '-q', '-f', configFile, '-l', join(folder, 'data.ldif')]);

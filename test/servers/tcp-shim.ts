@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface TcpShim extends AsyncDisposable {
   readonly port: number;
@@ -15,6 +16,8 @@ export interface TcpShim extends AsyncDisposable {
   readonly accepted: number;
   /** Answers come in pieces of one byte with this pause between them; 0 = as they are. */
   trickleMs: number;
+  /** Every answer comes this much later. */
+  delayMs: number;
   /** Nothing passes in either direction, and nobody is told: a cable pulled out. */
   isSilent: boolean;
   /** Bytes put behind the next answer of the server. */
@@ -43,7 +46,11 @@ export async function startTcpShim(targetPort: number): Promise<TcpShim> {
       if (shim.isSilent || pair.isAbandoned) return;
       const whole = shim.append === undefined ? chunk : Buffer.concat([chunk, shim.append]);
       shim.append = undefined;
-      queue = queue.then(async () => await deliver(client, whole, shim.trickleMs));
+      const due = shim.delayMs === 0 ? undefined : sleep(shim.delayMs);
+      queue = queue.then(async () => {
+        await due;
+        await deliver(client, whole, shim.trickleMs);
+      });
     });
     const end = (): void => {
       pairs.delete(pair);
@@ -67,6 +74,7 @@ export async function startTcpShim(targetPort: number): Promise<TcpShim> {
       return accepted;
     },
     trickleMs: 0,
+    delayMs: 0,
     isSilent: false,
     append: undefined as Buffer | undefined,
     reset() {
