@@ -1,0 +1,207 @@
+/** Rows about sign-in that take more than one request: what is compared, counted or repeated (class `login`). */
+import assert from 'node:assert/strict';
+import type { AttackRow, Setup } from './attack-rows.ts';
+import { type FormOptions, inParallel, postLogin, type TypedForm } from './login-rows.ts';
+import type { Rig, Site } from './rig.ts';
+import { headerValues, type WireAnswer } from './wire-client.ts';
+
+export type Story = (row: AttackRow, rig: Rig) => Promise<void>;
+
+/** A site with counters of its own. */
+async function siteFor(row: AttackRow, rig: Rig, setup: Setup): Promise<Site> {
+  return await rig.site({ ...setup, for: row.id });
+}
+
+async function attempt(site: Site, typed: TypedForm, options?: FormOptions): Promise<WireAnswer> {
+  const [answer] = (await postLogin(site, typed, options)).answers;
+  assert.ok(answer !== undefined, 'there was no answer');
+  return answer;
+}
+
+const wrong = (username: string): TypedForm => ({ username, password: 'wrong' });
+
+/** The page without what differs between any two answers: the form value, the number of the request, the typed name. */
+function normalised({ body }: WireAnswer, username: string): string {
+  return body
+    .replaceAll(/name="csrf" value="[^"]+"/g, 'name="csrf"')
+    .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'number')
+    .replaceAll(`value="${username}"`, 'value="name"');
+}
+
+function headersOf({ headers }: WireAnswer): readonly string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const [name = '', value = ''] = headers.slice(i, i + 2);
+    // The page echoes the typed name, so its length is that name's.
+    if (!/^(date|content-length)$/i.test(name)) kept.push(`${name}: ${value}`);
+  }
+  return kept;
+}
+
+/** Two answers that nobody can tell apart. */
+function pair(first: string, second: string, more: { failures?: number } = {}): Story {
+  return async (row, rig) => {
+    const { failures = 0 } = more;
+    const site = await siteFor(row, rig, failures === 0 ? {} : { 'throttle.account': String(failures - 2) });
+    const [a, b] = await Promise.all(
+      [first, second].map(async (username) => {
+        await inParallel(Array.from({ length: Math.max(0, failures - 1) }), async () => {
+          await attempt(site, wrong(username));
+        });
+        return await attempt(site, wrong(username));
+      }),
+    );
+    assert.ok(a !== undefined && b !== undefined);
+    assert.deepEqual([a.status, b.status], [row.expect['status'], row.expect['status']]);
+    // How long one still has to wait depends on when the first failure was.
+    const withoutSeconds = (text: string): string =>
+      failures === 0 ? text : text.replaceAll(/\b\d+ (seconds?|minutes?)\b/g, 'a while');
+    assert.equal(withoutSeconds(normalised(a, first)), withoutSeconds(normalised(b, second)));
+    if (row.expect['headers_equal'] === true) assert.deepEqual(headersOf(a), headersOf(b));
+  };
+}
+
+/** The median of both and the probability that they are of one distribution. */
+function timing(typed: Omit<TypedForm, 'username' | 'password'>, setup: Setup): Story {
+  return async (row, rig) => {
+    const site = await siteFor(row, rig, setup);
+    const samples = 300;
+    const tookMs: { unknown: number[]; known: number[] } = { unknown: [], known: [] };
+    const measure = async (kind: 'unknown' | 'known', username: string): Promise<void> => {
+      const startedAt = performance.now();
+      const { status } = await attempt(site, { ...wrong(username), ...typed });
+      assert.equal(status, 401);
+      tookMs[kind].push(performance.now() - startedAt);
+    };
+    await inParallel(
+      Array.from({ length: samples }, (_, i) => i),
+      async (i) => {
+        await Promise.all([measure('unknown', `nobody${i}`), measure('known', 'alice')]);
+      },
+      10,
+    );
+    const [low = 0, high = 0] = row.expect['median_ratio'] as number[];
+    const ratio = median(tookMs.unknown) / median(tookMs.known);
+    assert.ok(ratio >= low && ratio <= high, `the medians are as ${ratio} to 1`);
+    const least = row.expect['mann_whitney_p_min'];
+    if (least !== undefined) {
+      const p = mannWhitney(tookMs.unknown, tookMs.known);
+      assert.ok(p >= Number(least), `p = ${p}`);
+    }
+  };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
+}
+
+/** Two-sided, by the normal approximation, which is exact enough for hundreds of samples. */
+export function mannWhitney(a: readonly number[], b: readonly number[]): number {
+  const ranked = [...a.map((value) => ({ value, isA: true })), ...b.map((value) => ({ value, isA: false }))];
+  ranked.sort((left, right) => left.value - right.value);
+  const rankSum = ranked.reduce((sum, { isA }, i) => (isA ? sum + i + 1 : sum), 0);
+  const u = rankSum - (a.length * (a.length + 1)) / 2;
+  const mean = (a.length * b.length) / 2;
+  const deviation = Math.sqrt((a.length * b.length * (a.length + b.length + 1)) / 12);
+  const z = Math.abs(u - mean) / deviation;
+  // Abramowitz and Stegun 7.1.26 for the complementary error function.
+  const t = 1 / (1 + 0.3275911 * (z / Math.SQRT2));
+  const polynomial =
+    t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return polynomial * Math.exp(-(z * z) / 2);
+}
+
+/** The first `budget` are refused as wrong, all later ones as too many. */
+function tooManyFrom(setup: Setup, send: (site: Site, nth: number) => Promise<WireAnswer>, n: number): Story {
+  return async (row, rig) => {
+    const site = await siteFor(row, rig, setup);
+    const from = Number(row.expect['status_429_from']);
+    const numbers = Array.from({ length: n }, (_, i) => i + 1);
+    const statusesOf = async (some: readonly number[]): Promise<readonly number[]> => {
+      const statuses: number[] = [];
+      await inParallel(some, async (nth) => void statuses.push((await send(site, nth)).status));
+      return statuses;
+    };
+    assert.deepEqual(new Set(await statusesOf(numbers.slice(0, from - 1))), new Set([401]));
+    assert.deepEqual(new Set(await statusesOf(numbers.slice(from - 1))), new Set([429]));
+  };
+}
+
+const perAddress = { 'throttle.address': '20' } as const;
+
+export const signInStories: Readonly<Record<string, Story>> = {
+  'LG-001': pair('nobody', 'alice'),
+  'LG-004': pair('dis', 'nobody'),
+  'LG-018': pair('alice', 'nobody', { failures: 12 }),
+
+  'LG-002': timing({ provider: 'local' }, {}),
+  'LG-003': timing({ provider: 'corp' }, { directory: 'adds 20 ms per operation' }),
+
+  'LG-005': async (row, rig) => {
+    const site = await siteFor(row, rig, { 'throttle.account': '10' });
+    const from = (nth: number) => ({ localAddress: `127.1.0.${nth}` });
+    await inParallel(Array.from({ length: 10 }), async (_, i) => {
+      assert.equal((await attempt(site, wrong('alice'), from(i + 1))).status, 401);
+    });
+    const last = await attempt(site, wrong('alice'), from(11));
+    assert.equal(last.status, row.expect['statuses_last']);
+    for (const name of row.expect['header_present'] as string[]) {
+      assert.notEqual(headerValues(last, name).length, 0, name);
+    }
+  },
+
+  'LG-007': tooManyFrom(
+    perAddress,
+    async (site, nth) => await attempt(site, { username: `user${nth}`, password: 'Spring2026' }),
+    100,
+  ),
+
+  // `EXAMPLE\alice` names alice only in Active Directory; the four other names do here, twice each.
+  'LG-009': async (row, rig) => {
+    const site = await siteFor(row, rig, { 'throttle.account': '8' });
+    const names = ['alice', 'ALICE', 'alice@example.test', ' alice '];
+    for (const username of [...names, ...names]) {
+      assert.equal((await attempt(site, { ...wrong(username), provider: 'corp' })).status, 401, username);
+    }
+    const last = await attempt(site, { ...wrong('alice'), provider: 'corp' });
+    assert.equal(last.status, row.expect['statuses_last']);
+  },
+
+  'LG-010': tooManyFrom(
+    perAddress,
+    async (site, nth) =>
+      await attempt(
+        site,
+        { username: `nobody${nth}`, password: 'x' },
+        { headers: [`X-Forwarded-For: 10.9.8.${nth}`] },
+      ),
+    25,
+  ),
+
+  // A trusted proxy says where the requests come from: one customer's network.
+  'LG-011': tooManyFrom(
+    { ...perAddress, trustedProxies: ['127.0.0.1/32'] },
+    async (site, nth) =>
+      await attempt(
+        site,
+        { username: `nobody${nth}`, password: 'x' },
+        { headers: [`X-Forwarded-For: 2001:db8:1:2::${nth.toString(16)}`] },
+      ),
+    100,
+  ),
+
+  'LG-012': async (row, rig) => {
+    const most = Number(row.expect['directory_binds_for_alice_max']);
+    // Below the threshold of the directory: that is what the option is for.
+    const site = await siteFor(row, rig, { 'throttle.account': String(most) });
+    const { slapd } = await rig.servers();
+    await slapd.clearOperations();
+    await inParallel(Array.from({ length: 50 }), async (_, i) => {
+      await attempt(site, { username: 'alice', password: `wrong-${i}`, provider: 'corp' });
+    });
+    const binds = (await slapd.operations()).filter(
+      ({ kind, dn }) => kind === 'bind' && dn.includes('uid=alice'),
+    );
+    assert.ok(binds.length > 0 && binds.length <= most, `${binds.length} binds`);
+  },
+};
