@@ -105,7 +105,9 @@ describe('while the directory changes', () => {
     );
     try {
       await until(async () => (await decide(gateway, visitor)) === 401, { timeoutMs: 10_000 });
-      assert.ok(gateway.logs.some(({ event, account }) => event === 'session.ended' && account === 'bob'));
+      await until(() =>
+        gateway.logs.some(({ event, account }) => event === 'session.ended' && account === 'bob'),
+      );
       assert.equal((await new Visitor(gateway.port, [wiki]).signIn('bob', 'bob-password')).status, 401);
     } finally {
       await slapd.modify(
