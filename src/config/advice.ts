@@ -7,6 +7,7 @@ import { adviceOnRules } from './rule-advice.ts';
 export function adviceFor(config: Readable): readonly Finding[] {
   return [
     ...adviceOnGrpc(config),
+    ...adviceOnCompatibility(config),
     ...adviceOnCookie(config),
     ...adviceOnAccounts(config),
     ...adviceOnRules(config),
@@ -18,6 +19,18 @@ function adviceOnGrpc({ server }: Readable): readonly Finding[] {
   return [
     { path: ['server', 'grpc'], message: 'nobody may ask over gRPC while server.trustedProxies is empty' },
   ];
+}
+
+/** The documented nginx configuration of oauth2-proxy hands the client's own X-Forwarded-For on. */
+function adviceOnCompatibility({ server, applications }: Readable): readonly Finding[] {
+  const position = server?.compatibility.indexOf('oauth2-proxy') ?? -1;
+  const hasNetworks = applications.some(
+    (application) => application?.rules.some(({ networks }) => networks !== undefined) === true,
+  );
+  if (position < 0 || !hasNetworks) return [];
+  const message =
+    'rules name networks: the front proxy must set X-Forwarded-For itself, which configurations for oauth2-proxy often do not';
+  return [{ path: ['server', 'compatibility', position], message }];
 }
 
 function adviceOnCookie({ server, session, applications }: Readable): readonly Finding[] {

@@ -2,11 +2,13 @@
  * The drop-in paths of oauth2-proxy and Authelia, for front proxies that are configured for them: rows of the dialect
  * table, and the addresses that lead people to the portal.
  */
+import type { IncomingMessage } from 'node:http';
 import { compileGroups } from '../access/conditions.ts';
+import { parseAuthority } from '../http/host.ts';
 import type { Compatibility } from '../http/options.ts';
 import type { RequestHead } from '../http/request-head.ts';
 import type { Principal } from '../identity/principal.ts';
-import { type Dialect, nginxVary, readEnvoy, readForwarded, readNginx } from './dialects.ts';
+import { type Dialect, nginxVary, readEnvoy, readForwarded, readNginx, type Site } from './dialects.ts';
 import { type OriginalRequest, originalRequest, splitUrl } from './original-request.ts';
 
 /** Rows by what `server.compatibility` names. */
@@ -15,7 +17,7 @@ export const compatibilityDialects: Record<Compatibility, readonly Dialect[]> = 
     {
       name: 'oauth2-proxy',
       endpoint: '/oauth2/auth',
-      read: (head, { url }, { publicScheme }) => restricted(readOauth2(head, publicScheme), url as string),
+      read: (head, { url }, _prefix, site) => restricted(readOauth2(head, site), url as string),
       redirects: false,
       // What its users' configurations wait for, and the names they copy.
       allowedStatus: 202,
@@ -63,28 +65,36 @@ export const compatibilityPages: Record<Compatibility, Readonly<Record<string, '
 };
 
 /**
- * `X-Original-URL`, else `X-Forwarded-*`. Its documented nginx configuration sends the path alone: then the host is
- * that of the subrequest, and the method is unknown, so every method of the application has to be allowed.
+ * `X-Original-URL`, else `X-Forwarded-*`, when the subrequest itself is for the gateway's own host. Its documented
+ * nginx configuration keeps the application's host and sends the path alone: then whatever else describes the request
+ * comes from the client. So that host counts, nothing may contradict it, and every method has to be allowed.
  */
-function readOauth2(head: RequestHead, publicScheme: 'http' | 'https'): OriginalRequest | undefined {
-  if (head.duplicates !== undefined) return undefined;
-  const { originalUrl, originalUri, forwardedUri, originalMethod, forwardedMethod } = head;
+function readOauth2(head: RequestHead, site: Site): OriginalRequest | undefined {
+  const { originalUrl, originalUri, forwardedUri, originalMethod, forwardedMethod, forwardedHost } = head;
   if (originalMethod !== undefined && forwardedMethod !== undefined && originalMethod !== forwardedMethod)
     return undefined;
   if (originalUri !== undefined && forwardedUri !== undefined && originalUri !== forwardedUri)
     return undefined;
-  const method = originalMethod ?? forwardedMethod;
   const uri = originalUri ?? forwardedUri;
   const url = originalUrl === undefined ? undefined : splitUrl(originalUrl);
   if (originalUrl !== undefined && (url === undefined || (uri !== undefined && uri !== url.target)))
     return undefined;
+  const ownHost = hostOf(head.host);
+  const isKept = ownHost !== undefined && site.isApplicationHost(ownHost);
+  const authorities = [url?.authority, forwardedHost].filter((authority) => authority !== undefined);
+  if (isKept && authorities.some((authority) => hostOf(authority) !== ownHost)) return undefined;
+  const method = isKept ? undefined : (originalMethod ?? forwardedMethod);
   const original = originalRequest(
     method ?? 'GET',
-    url?.scheme ?? head.forwardedProto ?? publicScheme,
-    url?.authority ?? head.forwardedHost ?? head.host,
+    url?.scheme ?? head.forwardedProto ?? site.publicScheme,
+    authorities[0] ?? head.host,
     url?.target ?? uri,
   );
   return original === undefined || method !== undefined ? original : { ...original, isMethodUnknown: true };
+}
+
+function hostOf(authority: string | undefined): string | undefined {
+  return parseAuthority(authority ?? '')?.host;
 }
 
 /** `allowed_groups` asks for one of its groups, on top of the rules. A restriction we do not know lets nobody in. */
@@ -105,8 +115,10 @@ function restricted(original: OriginalRequest | undefined, url: string): Origina
  * `/api/authz/ext-authz//wiki` is the first of the original path.
  */
 function readEnvoyBelowSlash(
-  ...[head, request, context]: Parameters<Dialect['read']>
+  head: RequestHead,
+  request: IncomingMessage,
+  prefix: string,
 ): OriginalRequest | undefined {
-  const isDoubled = (request.url as string).startsWith('//', context.prefix.length);
-  return readEnvoy(head, request, isDoubled ? { ...context, prefix: `${context.prefix}/` } : context);
+  const isDoubled = (request.url as string).startsWith('//', prefix.length);
+  return readEnvoy(head, request, isDoubled ? `${prefix}/` : prefix);
 }

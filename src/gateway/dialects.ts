@@ -6,12 +6,12 @@ import { type OriginalRequest, originalRequest, splitUrl } from './original-requ
 
 type NativeDialect = 'nginx' | 'traefik' | 'caddy' | 'haproxy' | 'envoy';
 
-/** What reading an original request needs besides the subrequest. */
-export interface ReadingContext {
-  /** Path of the endpoint itself. */
-  readonly prefix: string;
+/** What reading an original request may need to know of this gateway. */
+export interface Site {
   /** Scheme of `publicUrl`, for proxies that do not say. */
   readonly publicScheme: 'http' | 'https';
+  /** Whether an application is served on a host (lower case, without port). */
+  isApplicationHost(host: string): boolean;
 }
 
 export interface Dialect {
@@ -21,8 +21,8 @@ export interface Dialect {
   readonly endpoint: string;
   /** Whether the original path follows the endpoint. */
   readonly hasOriginalPath?: true;
-  /** `undefined`: metadata missing, doubled, contradictory or malformed. */
-  read(head: RequestHead, request: IncomingMessage, context: ReadingContext): OriginalRequest | undefined;
+  /** `undefined`: metadata missing, contradictory or malformed. `prefix` is the endpoint's own path. */
+  read(head: RequestHead, request: IncomingMessage, prefix: string, site: Site): OriginalRequest | undefined;
   /** `true`: a browser navigation is redirected by the answer itself. nginx turns a 302 of the subrequest into a 500. */
   readonly redirects: boolean;
   /** Envoy and others let pass exactly 200. */
@@ -62,7 +62,7 @@ export function readForwarded(head: RequestHead): OriginalRequest | undefined {
 export function readEnvoy(
   head: RequestHead,
   request: IncomingMessage,
-  { prefix }: ReadingContext,
+  prefix: string,
 ): OriginalRequest | undefined {
   if (head.isDuplicate('forwardedProto')) return undefined;
   const target = (request.url as string).slice(prefix.length);

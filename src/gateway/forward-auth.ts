@@ -4,7 +4,7 @@ import { type Exchange, type FlatHeaders, reply } from '../http/exchange.ts';
 import type { RequestHead, SingleField } from '../http/request-head.ts';
 import { withCacheHint } from './cache-hints.ts';
 import type { GatewayDependencies } from './dependencies.ts';
-import type { Dialect } from './dialects.ts';
+import type { Dialect, Site } from './dialects.ts';
 import type { Endpoint } from './endpoints.ts';
 import type { Traffic } from './traffic.ts';
 import { invalidOriginal, Judge, type Verdict } from './verdict.ts';
@@ -12,12 +12,16 @@ import { invalidOriginal, Judge, type Verdict } from './verdict.ts';
 export class ForwardAuth {
   readonly #judge: Judge;
   readonly #traffic: Traffic;
-  readonly #publicScheme: 'http' | 'https';
+  readonly #site: Site;
 
   constructor(dependencies: GatewayDependencies, traffic: Traffic) {
     this.#judge = new Judge(dependencies, traffic);
     this.#traffic = traffic;
-    this.#publicScheme = dependencies.snapshot.publicOrigin.scheme;
+    const { publicOrigin, applications } = dependencies.snapshot;
+    this.#site = {
+      publicScheme: publicOrigin.scheme,
+      isApplicationHost: (host) => applications.knowsHost(host),
+    };
   }
 
   /**
@@ -35,10 +39,7 @@ export class ForwardAuth {
       throw invalidOriginal('the peer is no trusted proxy', { peer: exchange.peer });
     if (isDoubtful(exchange.head))
       throw invalidOriginal('the original request is described twice', { dialect: dialect.name });
-    const original = dialect.read(exchange.head, exchange.request, {
-      prefix,
-      publicScheme: this.#publicScheme,
-    });
+    const original = dialect.read(exchange.head, exchange.request, prefix, this.#site);
     if (original === undefined)
       throw invalidOriginal('the original request is missing or malformed', { dialect: dialect.name });
     const verdict = this.#judge.judge(exchange, original, dialect);

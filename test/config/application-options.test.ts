@@ -30,3 +30,17 @@ for (const options of ['decisionCache: 5s', 'decisionCache: off', 'credentials: 
     assert.deepEqual(readLines(wiki(options)).problems, []);
   });
 }
+
+test('warns about rules with networks behind a front proxy set up for oauth2-proxy', () => {
+  const yaml = (compatibility: string): string =>
+    wiki('rules: [ { networks: [10.0.0.0/8], access: public } ]').replace(
+      'https://login.example.com"',
+      `https://login.example.com", compatibility: [${compatibility}]`,
+    );
+  const warned = readLines(yaml('authelia, oauth2-proxy')).warnings.filter((line) =>
+    line.includes('networks'),
+  );
+  assert.equal(warned.length, 1);
+  assert.match(warned.join(), /server\.compatibility\[1\]: rules name networks/);
+  assert.ok(!readLines(yaml('authelia')).warnings.join().includes('networks'));
+});

@@ -57,22 +57,43 @@ describe("oauth2-proxy's /oauth2/auth", () => {
     assert.equal((await at('/oauth2/auth', ...url('/admin/x'), cookieOf(alice))).status, 403);
   });
 
+  const path = (uri: string): Header => ['X-Forwarded-Uri', uri];
+
   test('takes the path alone, as its nginx configuration sends it: for the host of the subrequest', async () => {
-    const path = (uri: string): Header => ['X-Forwarded-Uri', uri];
     assert.equal((await at('/oauth2/auth', path('/wiki'), cookieOf(alice))).status, 202);
     assert.equal((await at('/oauth2/auth', path('/public/x'))).status, 202);
     assert.equal((await at('/oauth2/auth', path('/admin/x'), cookieOf(alice))).status, 403);
   });
 
-  test('lets pass what is asked for by an unknown method only when every method may', async () => {
+  test('then lets pass only what every method may, whatever method the client claims', async () => {
     // GET may staff, POST only editors.
-    const path: Header = ['X-Forwarded-Uri', '/api/x'];
-    assert.equal((await at('/oauth2/auth', path, cookieOf(alice))).status, 403);
-    assert.equal((await at('/oauth2/auth', path, cookieOf(ivan))).status, 202);
-    assert.equal(
-      (await at('/oauth2/auth', path, ['X-Forwarded-Method', 'GET'], cookieOf(alice))).status,
-      202,
-    );
+    assert.equal((await at('/oauth2/auth', path('/api/x'), cookieOf(alice))).status, 403);
+    assert.equal((await at('/oauth2/auth', path('/api/x'), cookieOf(ivan))).status, 202);
+    for (const name of ['X-Forwarded-Method', 'X-Original-Method']) {
+      const claimed = await at('/oauth2/auth', path('/api/x'), [name, 'GET'], cookieOf(alice));
+      assert.equal(claimed.status, 403, name);
+    }
+  });
+
+  test('then takes no other host from the client', async () => {
+    for (const claim of [
+      ['X-Forwarded-Host', 'who.example.test'],
+      ['X-Original-URL', 'http://who.example.test/admin/x'],
+    ] as const) {
+      assert.equal((await at('/oauth2/auth', path('/admin/x'), claim, cookieOf(alice))).status, 403);
+    }
+  });
+
+  test('takes method and host from a proxy that asks under the name of the gateway', async () => {
+    const ofGateway = async (...headers: readonly Header[]): Promise<number> => {
+      const all: readonly Header[] = [['Host', 'gw.example.test'], ...headers, cookieOf(alice)];
+      return (await ask({ port: gateway.port, path: '/oauth2/auth', headers: all })).status;
+    };
+    assert.equal(await ofGateway(...forwarded('/api/x')), 202);
+    assert.equal(await ofGateway(...forwarded('/api/x', 'POST')), 403);
+    assert.equal(await ofGateway(...url('/api/x')), 202);
+    assert.equal(await ofGateway(...url('/api/x', 'POST')), 403);
+    assert.equal(await ofGateway(path('/api/x')), 403);
   });
 
   test('a trace of another request in the metadata is a refusal', async () => {
