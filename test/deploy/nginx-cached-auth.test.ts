@@ -186,7 +186,9 @@ describe('a verdict is never shared', () => {
     const secret = gateway.passwords.get('staff:alice') as string;
     const basic: Header = ['Authorization', `Basic ${Buffer.from(`alice:${secret}`).toString('base64')}`];
     const count = await askedDuring(async () => {
-      assert.equal((await get('/basic')).status, 401);
+      const challenged = await get('/basic');
+      assert.equal(challenged.status, 401);
+      assert.equal(challenged.headers['www-authenticate'], 'Basic realm="app", charset="UTF-8"');
       assert.equal((await get('/basic', [basic])).status, 200);
       assert.equal((await get('/basic', [basic])).status, 200);
       assert.equal((await get('/basic')).status, 401);

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createLocalJWKSet, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
 import type { TestGateway } from '#test/servers/gateway.ts';
@@ -164,4 +167,25 @@ test('first requests of a person that arrive together share one signature', asyn
   );
   const tokens = new Set(answers.map(({ headers }) => headers['x-vratar-assertion']));
   assert.equal(tokens.size, 1);
+});
+
+test('keeps its keys where the configuration says', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'vratar-keys-'));
+  const file = join(folder, 'ring.json');
+  try {
+    await using other = await startGateway({ config: { ...siteConfig(), keys: { file } } });
+    const { body } = await ask({
+      port: other.port,
+      path: '/_vratar/jwks.json',
+      headers: [['Host', 'gw.example.test']],
+    });
+    const shown = (JSON.parse(body) as { keys: { kid: string }[] }).keys.map(({ kid }) => kid);
+    const kept = (JSON.parse(readFileSync(file, 'utf8')) as { keys: { kid: string }[] }).keys;
+    assert.deepEqual(
+      kept.map(({ kid }) => kid),
+      shown,
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
