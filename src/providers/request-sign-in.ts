@@ -3,7 +3,7 @@
  * hash. Right ones for at most a minute in this worker, wrong ones in all workers, so that a stale password neither
  * locks its account nor costs a bind per request.
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { GatewayError } from '../errors.ts';
@@ -53,11 +53,14 @@ const waitPauseMs = 40;
 
 export class RequestSignIn {
   readonly #options: RequestSignInOptions;
-  /** Of this process alone: what is remembered cannot be looked up by anybody else. */
-  readonly #key = randomBytes(32);
+  /**
+   * Of this process alone: what is remembered cannot be looked up by anybody else. A key object: node:crypto would
+   * otherwise make one for each request, 20 µs instead of 3.
+   */
+  readonly #key = createSecretKey(randomBytes(32));
   readonly #known = new LRUCache<string, RememberedSignIn>({ max: maxRemembered });
   readonly #flights = new SingleFlight<RememberedSignIn>();
-  #trialKey: Promise<Uint8Array> | undefined;
+  #trialKey: Promise<KeyObject> | undefined;
 
   constructor(options: RequestSignInOptions) {
     this.#options = options;
@@ -130,7 +133,7 @@ export class RequestSignIn {
 
   /** One for every spelling of the account, in every worker. */
   async #sharedFingerprint({ username, password }: PasswordCredential): Promise<string> {
-    this.#trialKey ??= this.#options.trials.trialKey();
+    this.#trialKey ??= this.#options.trials.trialKey().then((key) => createSecretKey(key));
     try {
       return fingerprintOf(await this.#trialKey, `${foldAccount(username)}\0${password.reveal()}`);
     } catch (error) {
@@ -141,6 +144,6 @@ export class RequestSignIn {
   }
 }
 
-function fingerprintOf(key: Uint8Array, text: string): string {
+function fingerprintOf(key: KeyObject, text: string): string {
   return createHmac('sha256', key).update(text).digest('base64url');
 }

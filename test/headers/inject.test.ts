@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { encodeList, encodeValue, hasControls } from '#src/headers/encoding.ts';
-import { compileInjector } from '#src/headers/inject.ts';
+import { assertedGroups, compileInjector } from '#src/headers/inject.ts';
 import { headersOptions } from '#src/headers/options.ts';
 import { HeaderStrip } from '#src/headers/strip.ts';
 import { GroupTable } from '#src/identity/group.ts';
@@ -200,5 +200,27 @@ describe('what a client may not say', () => {
   test('stays within its bounds whatever names come', () => {
     for (let i = 0; i < 5_000; i++) assert.equal(strip.fate(`X-Name-${i}`), 'keep');
     assert.equal(strip.fate('remote_user'), 'alias');
+  });
+});
+
+describe('groups of the assertion', () => {
+  const groupsOf = (options: object) => assertedGroups(headersOptions.parse(options))(ivan);
+
+  test('are the ones the headers carry, as items and not as encoded text', () => {
+    assert.deepEqual(groupsOf({ encoding: 'percent' }), {
+      groups: ['staff', 'a,b', 'app-wiki'],
+      groupsOverflow: undefined,
+    });
+    assert.deepEqual(groupsOf({ groups: ['app-*'] }).groups, ['app-wiki']);
+    assert.deepEqual(groupsOf({ groupNames: 'dn' }).groups?.[0], 'cn=staff,dc=example,dc=test');
+  });
+
+  test('are a number under the same limit as in the headers, never a part of the list', () => {
+    const many = principalOf({
+      groups: Array.from({ length: 20 }, (_, i) => table.intern(`group-${i}`)),
+    });
+    const options = headersOptions.parse({ maxListBytes: '64B' });
+    assert.deepEqual(assertedGroups(options)(many), { groups: undefined, groupsOverflow: 20 });
+    assert.equal(render({ maxListBytes: '64B' }, many)['Remote-Groups-Overflow'], '20');
   });
 });
