@@ -6,9 +6,9 @@
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { bind } from './bind.ts';
+import { Connections } from './connections.ts';
 import { maxClientConnections } from './descriptors.ts';
 import type { ListenAddress } from './options.ts';
-import { inTurn } from './pipeline.ts';
 import { maxTargetBytes } from './target.ts';
 
 /** Refused heads above this many bytes, with 431. */
@@ -33,14 +33,12 @@ export interface ListenerOptions {
 }
 
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const sockets = new Set<Socket>();
-  const latest = new WeakMap<Socket, ServerResponse>();
   let isDraining = false;
-  const handle = inTurn((request, response) => {
+  const connections = new Connections((request, response) => {
     if (isDraining) response.shouldKeepAlive = false;
-    latest.set(request.socket, response);
     options.handler(request, response);
   });
+  const handle: RequestHandler = (request, response) => connections.handle(request, response);
   const server = createServer(
     {
       maxHeaderSize: maxHeadBytes,
@@ -50,7 +48,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       requestTimeout: 0,
       // Longer than nginx keeps idle connections (60 s), so that nginx closes first and no request meets a closing socket.
       keepAliveTimeout: 65_000,
-      connectionsCheckingInterval: 1_000,
+      // Connections that ran out of time are closed together: often, so that they are few each time.
+      connectionsCheckingInterval: 250,
       optimizeEmptyRequests: true,
       noDelay: true,
     },
@@ -61,12 +60,9 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   server.on('drop', () => options.onRefused?.(503));
   server.setTimeout(120_000);
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
+  server.on('connection', (socket) => connections.add(socket));
   server.on('clientError', (error: ParserError, socket) => {
-    const status = refuse(error, socket as Socket, latest.get(socket as Socket));
+    const status = refuse(error, socket as Socket, connections.latestAnswer(socket as Socket));
     if (status !== undefined) options.onRefused?.(status);
   });
   // `Expect: 100-continue` is answered when somebody reads the body: a refused request is never asked to send it.
@@ -96,11 +92,11 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     address,
     drain: async (timeoutMs) => {
       isDraining = true;
-      for (const socket of sockets) endAfterAnswer(socket, latest.get(socket));
+      for (const socket of connections.sockets()) endAfterAnswer(socket, connections.latestAnswer(socket));
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       const cut = setTimeout(() => {
-        for (const socket of sockets) socket.destroy();
+        for (const socket of connections.sockets()) socket.destroy();
       }, timeoutMs);
       await closed;
       clearTimeout(cut);
