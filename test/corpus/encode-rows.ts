@@ -21,6 +21,18 @@ const headerOf: Readonly<Record<string, string>> = {
 const identityRejected = 'identity.rejected';
 
 export async function runEncodeRow(row: AttackRow, rig: Rig): Promise<void> {
+  const { slapd } = await rig.servers();
+  try {
+    await encode(row, rig);
+  } finally {
+    // Another row may look for the same address. The group loses its member by itself.
+    await slapd.modify(`dn: ${dnOf(row)}\nchangetype: delete\n`);
+  }
+}
+
+const dnOf = ({ id }: AttackRow): string => `cn=${id.toLowerCase()},${peopleBase}`;
+
+async function encode(row: AttackRow, rig: Rig): Promise<void> {
   const { mode = 'percent', attribute = '' } = row.input;
   const { slapd, upstream } = await rig.servers();
   const site = await rig.site(mode === 'percent' ? {} : { 'headers.encoding': mode });
@@ -81,10 +93,11 @@ function expectHeaders({ expect }: AttackRow, received: UpstreamRequest, ownHead
 }
 
 /** Adds a person (and a group) with the row's value; answers the name to sign in with. */
-async function addPerson(slapd: Slapd, { id, input }: AttackRow): Promise<string> {
+async function addPerson(slapd: Slapd, row: AttackRow): Promise<string> {
+  const { id, input } = row;
   const key = id.toLowerCase();
   const value = expandRepeats(input.value ?? '');
-  const dn = `cn=${key},${peopleBase}`;
+  const dn = dnOf(row);
   const mail = input.attribute === 'mail' ? value : `${key}@example.test`;
   const group = input.attribute === 'group' ? value : undefined;
   await slapd.modify(

@@ -155,16 +155,40 @@ export async function runRedirectList({ input, expect }: AttackRow, rig: Rig): P
   });
 }
 
+/** No line of the list puts a header into an answer, as a path, a query or a return target. */
+export async function runInjectionList(rig: Rig): Promise<void> {
+  const site = await rig.site();
+  const lines = corpusLines('crlf/payloads.txt');
+  assert.ok(lines.length > 10);
+  for (const line of lines) {
+    const conversations = [
+      await getAs(site, undefined, `/public/${line.replace(/^\//, '')}`),
+      await getAs(site, undefined, `/public/x?${line}`),
+      await getAs(site, undefined, `/_vratar/login?rd=${line}`, hosts.portal),
+      await signInTo(site, line),
+    ];
+    for (const { answers } of conversations) {
+      assert.equal(answers.length, 1, line);
+      const injected = (answers[0]?.headers ?? []).filter((part) => /crlf|injection|evil/i.test(part));
+      assert.deepEqual(injected, [], line);
+    }
+  }
+}
+
 /** A whole list typed as user names, or each string as both; nobody gets in and nothing breaks. */
 export async function runLoginList({ input, expect }: AttackRow, rig: Rig): Promise<void> {
   const site = await rig.site();
   const logBefore = site.gateway.logText.length;
   const attempts = listOf(input);
   assert.notEqual(attempts.length, 0);
-  await inParallel(attempts, async (typed) => {
-    const [answer] = (await postLogin(site, { ...typed, provider: 'corp' })).answers;
-    assert.equal(answer?.status, expect['status'], JSON.stringify(typed));
-  });
+  await inParallel(
+    attempts,
+    async (typed) => {
+      const [answer] = (await postLogin(site, { ...typed, provider: 'corp' })).answers;
+      assert.equal(answer?.status, expect['status'], JSON.stringify(typed));
+    },
+    200,
+  );
   const lines = site.gateway.logText.slice(logBefore).trimEnd().split('\n');
   for (const line of lines) {
     const { level } = JSON.parse(line) as { level: string };

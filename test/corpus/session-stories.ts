@@ -7,6 +7,7 @@ import { startGateway } from '#test/servers/gateway.ts';
 import { groupDn, personDn } from '#test/servers/slapd-data.ts';
 import { ManualClock } from '#test/support/clock.ts';
 import { until } from '#test/support/until.ts';
+import type { Setup } from './attack-rows.ts';
 import { getAs, inParallel, ticketIn } from './login-rows.ts';
 import { passwordOf } from './people.ts';
 import { csrfCookieName, type Rig, Site, sessionCookieName } from './rig.ts';
@@ -129,6 +130,33 @@ export const sessionStories: Readonly<Record<string, Story>> = {
     assert.ok(
       cookies.some((line) => line.startsWith(`${sessionCookieName}=;`) && /max-age=0(;|$)/i.test(line)),
     );
+  },
+
+  // The store a node asks is away; what the node remembers serves for a minute.
+  'FA-019': async (row, rig) => {
+    const clock = new ManualClock();
+    const config = await nodeConfig(rig, { trustedProxies: ['127.0.0.1/32'] });
+    await using nodes = await startTwoNodes(config, clock);
+    const ticket = await endedLogin(nodes.first, 'alice');
+    const verdict = async () => {
+      const metadata = ['Method: GET', 'Proto: https', `Host: ${hosts.app}`, 'Uri: /'];
+      const head = [
+        'GET /_vratar/auth/traefik HTTP/1.1',
+        `Host: ${hosts.portal}`,
+        `Cookie: ${sessionCookieName}=${ticket}`,
+        ...metadata.map((line) => `X-Forwarded-${line}`),
+      ].join('\r\n');
+      const bytes = Buffer.from(`${head}\r\n\r\n`);
+      return (await converse({ port: nodes.first.gateway.port, bytes })).answers[0];
+    };
+    assert.equal((await verdict())?.status, 200);
+    nodes.isCut = true;
+    clock.advance((Number(row.expect['within_s']) - 5) * 1_000);
+    const stale = await verdict();
+    assert.equal(stale?.status, row.expect['status']);
+    assert.deepEqual(headerValues(stale ?? { headers: [] }, 'x-auth-user'), ['alice']);
+    clock.advance(10_000);
+    assert.equal((await verdict())?.status, row.expect['then_status']);
   },
 
   'SE-001': async (row, rig) => {
@@ -344,7 +372,10 @@ export const sessionStories: Readonly<Record<string, Story>> = {
   },
 };
 
-async function nodeConfig(rig: Rig): Promise<Record<string, unknown> & { server: Record<string, unknown> }> {
+async function nodeConfig(
+  rig: Rig,
+  setup: Setup = {},
+): Promise<Record<string, unknown> & { server: Record<string, unknown> }> {
   const { slapd, upstream } = await rig.servers();
-  return await siteConfig({ upstream: upstream.url, directories: [slapd.url] }, {});
+  return await siteConfig({ upstream: upstream.url, directories: [slapd.url] }, setup);
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { composeWorker } from '#src/compose.ts';
 import { composeHub, composeKeyRing } from '#src/compose-primary.ts';
 import { loadConfig } from '#src/config/load.ts';
-import { systemClock } from '#src/lib/clock.ts';
+import { type Clock, systemClock } from '#src/lib/clock.ts';
 import { createLogger } from '#src/observability/logger.ts';
 import { Metrics } from '#src/observability/metrics.ts';
 import { type Channel, createChannelPair } from '#src/state/channel.ts';
@@ -21,6 +21,7 @@ export interface TwoNodes extends AsyncDisposable {
 
 export async function startTwoNodes(
   config: Record<string, unknown> & { server: Record<string, unknown> },
+  clock: Clock = systemClock,
 ): Promise<TwoNodes> {
   const resources = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), 'vratar-nodes-'));
@@ -38,7 +39,7 @@ export async function startTwoNodes(
   const lines: string[] = [];
   const logger = createLogger({ level: 'debug', sink: { write: (line) => void lines.push(line) } });
   const metrics = new Metrics();
-  const surroundings = { logger, metrics, clock: systemClock };
+  const surroundings = { logger, metrics, clock };
   const hub = resources.use(composeHub(loaded.config, surroundings));
   const keys = composeKeyRing(loaded.config, surroundings);
   const link = { isCut: false };
