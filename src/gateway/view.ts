@@ -25,7 +25,8 @@ export class Views {
   readonly names: readonly string[];
   readonly #rules: RuleSet;
   readonly #render: (principal: Principal | undefined) => readonly (readonly [string, string])[];
-  readonly #known = new LRUCache<Principal, View>({ max: maxViews });
+  /** Bounded by size, not by count: a count would allocate all its places for every application at once. */
+  readonly #known = new LRUCache<Principal, View>({ maxSize: maxViews, sizeCalculation: () => 1 });
   readonly #anonymous: View;
 
   constructor(options: HeadersOptions, rules: RuleSet) {
