@@ -22,7 +22,10 @@ export function compileGlob(glob: string, options: GlobOptions): PathMatcher {
   }
   // Any other glob names a resource, and `/x` and `/x/` are one resource to many servers.
   const bare = withoutTrailingSlash(pattern);
-  if (!bare.includes('*')) return (path) => withoutTrailingSlash(path) === bare;
+  if (!bare.includes('*')) {
+    const slashed = `${bare}/`;
+    return (path) => path === bare || path === slashed;
+  }
   const segments = bare.split('/').slice(1);
   return (path) => matchSegments(segments, withoutTrailingSlash(path).split('/').slice(1));
 }

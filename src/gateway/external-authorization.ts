@@ -15,7 +15,7 @@ import { jsonHeaders } from '../http/exchange.ts';
 import { clientAddress } from '../http/forwarded.ts';
 import type { Listener } from '../http/listener.ts';
 import type { ListenAddress } from '../http/options.ts';
-import { type RequestHead, readHead } from '../http/request-head.ts';
+import { HeadReader, type RequestHead } from '../http/request-head.ts';
 import { maxTargetBytes } from '../http/target.ts';
 import { plainAddress } from '../lib/address-set.ts';
 import { withoutCookies } from '../lib/cookie-header.ts';
@@ -94,6 +94,8 @@ class ExternalAuthorization {
   /** What an allowed request gets whoever it comes from, by the head of the same answer over HTTP. */
   readonly #identity = new WeakMap<View['verdictHeaders'], Uint8Array>();
 
+  readonly #heads = new HeadReader();
+
   constructor(dependencies: GatewayDependencies) {
     this.#dependencies = dependencies;
     this.#traffic = new Traffic(dependencies.metrics, 'grpc');
@@ -116,7 +118,7 @@ class ExternalAuthorization {
     const request = decodeCheckRequest(message);
     if (request === undefined) return 'INVALID_ARGUMENT';
     try {
-      const head = readHead(request.headers);
+      const head = this.#heads.read(request.headers);
       const { clock } = this.#dependencies;
       const visit = { head, clientAddress: this.#client(request, head, peer), startedAtMs: clock.now() };
       const verdict = this.#judge.judge(visit, originalOf(request, head), asker);

@@ -2,10 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../errors.ts';
 import { type Exchange, redirect } from '../http/exchange.ts';
-import { agreedClientAddress } from '../http/forwarded.ts';
+import { ClientAddresses } from '../http/forwarded.ts';
 import { headFault } from '../http/gate.ts';
 import type { RequestHandler } from '../http/listener.ts';
-import { readHead } from '../http/request-head.ts';
+import { HeadReader } from '../http/request-head.ts';
 import { parseTarget } from '../http/target.ts';
 import { plainAddress } from '../lib/address-set.ts';
 import type { GatewayDependencies } from './dependencies.ts';
@@ -35,11 +35,14 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
   const portal = new Portal(dependencies, traffic, csrf, new SignIn(dependencies, csrf));
   const reverseProxy = new ReverseProxy(dependencies, traffic, failures, ownCookieNames(dependencies, csrf));
 
+  const heads = new HeadReader();
+  const clients = new ClientAddresses(trustedProxies);
+
   function open(request: IncomingMessage, response: ServerResponse): Exchange {
-    const head = readHead(request.rawHeaders);
+    const head = heads.read(request.rawHeaders);
     const peer = plainAddress(request.socket.remoteAddress ?? localPeer);
     const isPeerTrusted = trustedProxies.has(peer);
-    const address = isPeerTrusted ? agreedClientAddress(peer, head, trustedProxies) : peer;
+    const address = isPeerTrusted ? clients.of(peer, head) : peer;
     return {
       request,
       response,

@@ -21,7 +21,7 @@ export function parseAuthority(text: string): Authority | undefined {
       end = i;
       break;
     }
-    if (!isHostChar(code)) return undefined;
+    if (hostChars[code] !== 1) return undefined;
   }
   const port = end === text.length ? '' : text.slice(end + 1);
   if (end < text.length && !isPort(port)) return undefined;
@@ -30,16 +30,10 @@ export function parseAuthority(text: string): Authority | undefined {
   return { host: text.slice(0, hostEnd).toLowerCase(), port };
 }
 
-function isHostChar(code: number): boolean {
-  return (
-    (code >= 0x61 && code <= 0x7a) ||
-    (code >= 0x41 && code <= 0x5a) ||
-    (code >= 0x30 && code <= 0x39) ||
-    code === 0x2e ||
-    code === 0x2d ||
-    code === 0x5f
-  );
-}
+/** By character code: 1 for letters, digits, `.`, `-` and `_`. A code beyond the table is none of them. */
+const hostChars = Uint8Array.from({ length: 128 }, (_, code) =>
+  /[A-Za-z0-9._-]/.test(String.fromCharCode(code)) ? 1 : 0,
+);
 
 function isPort(text: string): boolean {
   if (text.length === 0 || text.length > 5) return false;

@@ -52,72 +52,136 @@ export class RequestHead {
   }
 }
 
-/**
- * Hot path: `bench/forward-auth.ts`. `raw` is Node's flat list of names and values.
- * Most names are passed over by their length alone.
- */
-export function readHead(raw: readonly string[]): RequestHead {
-  const head = new RequestHead();
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i] as string;
-    const value = raw[i + 1] as string;
-    switch (name.length) {
-      case 4:
-        if (is(name, 'host')) take(head, 'host', value);
-        break;
-      case 6:
-        if (is(name, 'cookie')) head.cookie = head.cookie === '' ? value : `${head.cookie}; ${value}`;
-        else if (is(name, 'accept'))
-          head.accept = head.accept === undefined ? value : `${head.accept}, ${value}`;
-        else if (is(name, 'origin')) take(head, 'origin', value);
-        break;
-      case 9:
-        if (is(name, 'forwarded'))
-          head.forwarded = head.forwarded === undefined ? value : `${head.forwarded}, ${value}`;
-        break;
-      case 12:
-        if (is(name, 'content-type')) take(head, 'contentType', value);
-        break;
-      case 13:
-        if (is(name, 'authorization')) take(head, 'authorization', value);
-        break;
-      case 14:
-        if (is(name, 'sec-fetch-mode')) head.secFetchMode = value;
-        else if (is(name, 'sec-fetch-site')) head.secFetchSite = value;
-        else if (is(name, 'content-length')) take(head, 'contentLength', value);
-        else if (is(name, 'x-original-url')) take(head, 'originalUrl', value);
-        else if (is(name, 'x-original-uri')) take(head, 'originalUri', value);
-        break;
-      case 15:
-        if (is(name, 'x-forwarded-for')) {
-          // Several fields are one list (RFC 9110 section 5.3); the walk goes from its end.
-          head.forwardedFor = head.forwardedFor === undefined ? value : `${head.forwardedFor}, ${value}`;
-        } else if (is(name, 'x-forwarded-uri')) take(head, 'forwardedUri', value);
-        else if (is(name, 'accept-language')) head.acceptLanguage = value;
-        break;
-      case 16:
-        if (is(name, 'x-forwarded-host')) take(head, 'forwardedHost', value);
-        else if (is(name, 'x-requested-with')) head.requestedWith = value;
-        break;
-      case 17:
-        if (is(name, 'x-forwarded-proto')) take(head, 'forwardedProto', value);
-        else if (is(name, 'x-original-method')) take(head, 'originalMethod', value);
-        else if (is(name, 'transfer-encoding')) take(head, 'transferEncoding', value);
-        break;
-      case 18:
-        if (is(name, 'x-forwarded-method')) take(head, 'forwardedMethod', value);
-        break;
-      default:
+/** What each field name means here, by its lower-case spelling. */
+const slots = {
+  host: 1,
+  cookie: 2,
+  authorization: 3,
+  accept: 4,
+  'accept-language': 5,
+  'content-length': 6,
+  'content-type': 7,
+  'transfer-encoding': 8,
+  origin: 9,
+  'sec-fetch-mode': 10,
+  'sec-fetch-site': 11,
+  'x-requested-with': 12,
+  forwarded: 13,
+  'x-forwarded-for': 14,
+  'x-forwarded-proto': 15,
+  'x-forwarded-host': 16,
+  'x-forwarded-method': 17,
+  'x-forwarded-uri': 18,
+  'x-original-url': 19,
+  'x-original-uri': 20,
+  'x-original-method': 21,
+} as const;
+const noSlot = 0;
+type Slot = (typeof slots)[keyof typeof slots] | typeof noSlot;
+
+/** Reads heads. Remembers spellings of names it has seen, so that no name is folded twice. */
+export class HeadReader {
+  readonly #slotBySpelling = new Map<string, Slot>();
+
+  /** Hot path: `bench/forward-auth.ts`. `raw` is Node's flat list of names and values. */
+  read(raw: readonly string[]): RequestHead {
+    const head = new RequestHead();
+    for (let i = 0; i < raw.length; i += 2) {
+      const name = raw[i] as string;
+      const slot = this.#slotBySpelling.get(name) ?? this.#learn(name);
+      if (slot !== noSlot) put(head, slot, raw[i + 1] as string);
     }
+    return head;
   }
-  return head;
+
+  #learn(name: string): Slot {
+    const lower = name.toLowerCase();
+    const slot = Object.hasOwn(slots, lower) ? slots[lower as keyof typeof slots] : noSlot;
+    // Clients make up names without end: beyond the bound what was learnt is forgotten.
+    if (this.#slotBySpelling.size >= maxSpellings) this.#slotBySpelling.clear();
+    this.#slotBySpelling.set(name, slot);
+    return slot;
+  }
 }
 
-function is(name: string, lower: string): boolean {
-  return name === lower || name.toLowerCase() === lower;
+const maxSpellings = 1_024;
+
+function put(head: RequestHead, slot: Exclude<Slot, typeof noSlot>, value: string): void {
+  switch (slot) {
+    case slots.host:
+      head.host = single(head, 'host', head.host, value);
+      break;
+    case slots.cookie:
+      head.cookie = head.cookie === '' ? value : `${head.cookie}; ${value}`;
+      break;
+    case slots.authorization:
+      head.authorization = single(head, 'authorization', head.authorization, value);
+      break;
+    case slots.accept:
+      head.accept = joined(head.accept, value);
+      break;
+    case slots['accept-language']:
+      head.acceptLanguage = value;
+      break;
+    case slots['content-length']:
+      head.contentLength = single(head, 'contentLength', head.contentLength, value);
+      break;
+    case slots['content-type']:
+      head.contentType = single(head, 'contentType', head.contentType, value);
+      break;
+    case slots['transfer-encoding']:
+      head.transferEncoding = single(head, 'transferEncoding', head.transferEncoding, value);
+      break;
+    case slots.origin:
+      head.origin = single(head, 'origin', head.origin, value);
+      break;
+    case slots['sec-fetch-mode']:
+      head.secFetchMode = value;
+      break;
+    case slots['sec-fetch-site']:
+      head.secFetchSite = value;
+      break;
+    case slots['x-requested-with']:
+      head.requestedWith = value;
+      break;
+    // Several fields are one list (RFC 9110 section 5.3); the walk goes from its end.
+    case slots.forwarded:
+      head.forwarded = joined(head.forwarded, value);
+      break;
+    case slots['x-forwarded-for']:
+      head.forwardedFor = joined(head.forwardedFor, value);
+      break;
+    case slots['x-forwarded-proto']:
+      head.forwardedProto = single(head, 'forwardedProto', head.forwardedProto, value);
+      break;
+    case slots['x-forwarded-host']:
+      head.forwardedHost = single(head, 'forwardedHost', head.forwardedHost, value);
+      break;
+    case slots['x-forwarded-method']:
+      head.forwardedMethod = single(head, 'forwardedMethod', head.forwardedMethod, value);
+      break;
+    case slots['x-forwarded-uri']:
+      head.forwardedUri = single(head, 'forwardedUri', head.forwardedUri, value);
+      break;
+    case slots['x-original-url']:
+      head.originalUrl = single(head, 'originalUrl', head.originalUrl, value);
+      break;
+    case slots['x-original-uri']:
+      head.originalUri = single(head, 'originalUri', head.originalUri, value);
+      break;
+    case slots['x-original-method']:
+      head.originalMethod = single(head, 'originalMethod', head.originalMethod, value);
+      break;
+  }
 }
 
-function take(head: RequestHead, field: SingleField, value: string): void {
-  if (head[field] === undefined) head[field] = value;
-  else (head.duplicates ??= new Set()).add(field);
+/** The first value stays; that there was a second is remembered. */
+function single(head: RequestHead, field: SingleField, known: string | undefined, value: string): string {
+  if (known === undefined) return value;
+  (head.duplicates ??= new Set()).add(field);
+  return known;
+}
+
+function joined(known: string | undefined, value: string): string {
+  return known === undefined ? value : `${known}, ${value}`;
 }

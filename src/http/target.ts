@@ -32,12 +32,14 @@ export function parseTarget(raw: string): Target | undefined {
   let isPlain = true;
   for (let i = 0; i < raw.length; i++) {
     const code = raw.charCodeAt(i);
-    if (code <= 0x20 || code >= 0x7f || code === 0x23 || code === 0x5c) return undefined;
+    const kind = charKinds[code];
+    if (kind === plain) continue;
+    if (kind !== special) return undefined;
     if (i >= end) continue;
     if (code === 0x3f) end = i;
     else if (code === 0x25 || code === 0x3b) isPlain = false;
-    else if (code === slash && i > 0 && raw.charCodeAt(i - 1) === slash) isPlain = false;
-    else if (code === 0x2e && raw.charCodeAt(i - 1) === slash) isPlain = false;
+    // A slash or a dot right behind a slash: a repeated slash, perhaps a dot segment.
+    else if (i > 0 && raw.charCodeAt(i - 1) === slash) isPlain = false;
   }
   const path = end === raw.length ? raw : raw.slice(0, end);
   const query = end === raw.length ? '' : raw.slice(end);
@@ -54,6 +56,14 @@ export function parseTarget(raw: string): Target | undefined {
 }
 
 const slash = 0x2f;
+const plain = 0;
+const special = 1;
+const refused = 2;
+/** By character code. Controls, blanks, `#`, backslash and whatever is beyond the table are in no target. */
+const charKinds = Uint8Array.from({ length: 127 }, (_, code) => {
+  if (code <= 0x20 || code === 0x23 || code === 0x5c) return refused;
+  return '/.?%;'.includes(String.fromCharCode(code)) ? special : plain;
+});
 
 function canonicalPath(path: string): string | undefined {
   let out = '';
