@@ -86,9 +86,9 @@ export function onThisMachine(limitMs: number): number {
   return limitMs * Math.max(1, (3 * perMinute) / availableParallelism());
 }
 
-/** A measurement above its limit. */
-export class TooSlow extends Error {
-  override readonly name = 'TooSlow';
+/** A measurement outside its limits. */
+export class Outlier extends Error {
+  override readonly name = 'Outlier';
 }
 
 /** Measures again, twice at most: another process may have had the machine just then, but hardly three times. */
@@ -99,7 +99,7 @@ export function measuredAgain(story: Story): Story {
         await story(row, rig);
         return;
       } catch (error) {
-        if (!(error instanceof TooSlow) || attempt === 3) throw error;
+        if (!(error instanceof Outlier) || attempt === 3) throw error;
       }
     }
   };

@@ -129,6 +129,7 @@ export interface FormToken {
 export class Rig implements AsyncDisposable {
   readonly #resources = new AsyncDisposableStack();
   readonly #sites = new Map<string, Promise<Site>>();
+  #lastStart: Promise<void> = Promise.resolve();
   #servers: Promise<{ slapd: Slapd; upstream: EchoUpstream }> | undefined;
 
   async servers(): Promise<{ slapd: Slapd; upstream: EchoUpstream }> {
@@ -155,7 +156,20 @@ export class Rig implements AsyncDisposable {
     return await site;
   }
 
+  /** One at a time: while a gateway starts, this process has no time for the others. */
   async #start(setup: Setup): Promise<Site> {
+    const earlier = this.#lastStart;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#lastStart = promise;
+    await earlier;
+    try {
+      return await this.#startNow(setup);
+    } finally {
+      resolve();
+    }
+  }
+
+  async #startNow(setup: Setup): Promise<Site> {
     const { slapd, upstream } = await this.servers();
     const faulty = await this.#faultyDirectory(setup['directory'], slapd.port);
     const config = await siteConfig(

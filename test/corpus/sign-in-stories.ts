@@ -1,7 +1,7 @@
 /** Rows about sign-in that take more than one request: what is compared, counted or repeated (class `login`). */
 import assert from 'node:assert/strict';
 import type { AttackRow, Setup } from './attack-rows.ts';
-import { onThisMachine } from './load-target.ts';
+import { measuredAgain, Outlier, onThisMachine } from './load-target.ts';
 import { type FormOptions, inParallel, postLogin, type TypedForm } from './login-rows.ts';
 import type { Rig, Site } from './rig.ts';
 import { hosts } from './site.ts';
@@ -78,17 +78,23 @@ function timing(typed: Omit<TypedForm, 'username' | 'password'>, setup: Setup): 
     await inParallel(
       Array.from({ length: samples }, (_, i) => i),
       async (i) => {
-        await Promise.all([measure('unknown', `nobody${i}`), measure('known', 'alice')]);
+        // Whoever comes second waits for the first one's hash: each kind does half of the time.
+        const pairs = [
+          async () => await measure('unknown', `nobody${i}`),
+          async () => await measure('known', 'alice'),
+        ];
+        await Promise.all((i % 2 === 0 ? pairs : pairs.toReversed()).map(async (send) => await send()));
       },
       10,
     );
     const [low = 0, high = 0] = row.expect['median_ratio'] as number[];
     const ratio = median(tookMs.unknown) / median(tookMs.known);
-    assert.ok(ratio >= low && ratio <= high, `the medians are as ${ratio} to 1`);
+    if (ratio < low || ratio > high) throw new Outlier(`the medians are as ${ratio} to 1`);
     const least = row.expect['mann_whitney_p_min'];
     if (least !== undefined) {
       const p = mannWhitney(tookMs.unknown, tookMs.known);
-      assert.ok(p >= Number(least), `p = ${p}`);
+      // Of a hundred samples that do not differ one is below this by chance, so it is measured again.
+      if (p < Number(least)) throw new Outlier(`p = ${p}`);
     }
   };
 }
@@ -151,8 +157,8 @@ export const signInStories: Readonly<Record<string, Story>> = {
   'LG-004': pair('dis', 'nobody'),
   'LG-018': pair('alice', 'nobody', { failures: 12 }),
 
-  'LG-002': timing({ provider: 'local' }, {}),
-  'LG-003': timing({ provider: 'corp' }, { directory: 'adds 20 ms per operation' }),
+  'LG-002': measuredAgain(timing({ provider: 'local' }, {})),
+  'LG-003': measuredAgain(timing({ provider: 'corp' }, { directory: 'adds 20 ms per operation' })),
 
   'LG-005': async (row, rig) => {
     const site = await siteFor(row, rig, { 'throttle.account': '10' });
