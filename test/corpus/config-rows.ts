@@ -56,7 +56,7 @@ export async function runConfigRow(row: AttackRow): Promise<void> {
     readsWords(row);
     return;
   }
-  const text = expandRepeats(input.text ?? '').replaceAll('\\n', '\n');
+  const text = expandRepeats((input.text ?? '').replaceAll('\\n', '\n'));
   const own = insideSound[id];
   assert.ok(own !== undefined, `nothing puts ${id} into a sound file`);
   assert.equal((await checkText(sound)).code, 0, 'the sound file itself');

@@ -395,9 +395,9 @@ const loads: Readonly<Record<string, Story>> = {
         },
       );
     };
-    await some(0, 500);
+    await some(0, 300);
     const [seriesBefore, rssBefore] = [await series(), target.rssMb()];
-    await some(500, 2_000);
+    await some(300, 1_200);
     assert.ok((await series()) - seriesBefore <= Number(row.expect['metrics_series_growth_max']));
     assertGrowth(row, target.rssMb() - rssBefore);
   },
