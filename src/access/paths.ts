@@ -30,7 +30,22 @@ export function compileGlob(glob: string, options: GlobOptions): PathMatcher {
   return (path) => matchSegments(segments, withoutTrailingSlash(path).split('/').slice(1));
 }
 
-function withoutTrailingSlash(path: string): string {
+/**
+ * The paths for which it matters whether a slash stands behind them: `/x` for `/x/**`. `undefined`: any path might be
+ * one, because a glob has wildcards before its last `**`.
+ */
+export function slashEdges(globs: readonly string[], options: GlobOptions): ReadonlySet<string> | undefined {
+  const edges = new Set<string>();
+  for (const glob of globs) {
+    if (glob === '/**' || !glob.endsWith('/**')) continue;
+    const edge = escapeNonAscii(glob.slice(0, -3));
+    if (edge.includes('*')) return undefined;
+    edges.add(options.caseInsensitive ? edge.toLowerCase() : edge);
+  }
+  return edges;
+}
+
+export function withoutTrailingSlash(path: string): string {
   return path.endsWith('/') ? path.slice(0, -1) : path;
 }
 

@@ -4,7 +4,7 @@ import { AddressSet } from '../lib/address-set.ts';
 import { type CompiledConditions, compileConditions } from './conditions.ts';
 import type { Decision } from './decision.ts';
 import type { RuleOptions } from './options.ts';
-import { compileGlob, type PathMatcher } from './paths.ts';
+import { compileGlob, type PathMatcher, slashEdges, withoutTrailingSlash } from './paths.ts';
 
 /** What rules see of a request. */
 export interface JudgedRequest {
@@ -46,6 +46,10 @@ const noRule: Decision = { kind: 'deny', reason: 'no-rule', rule: undefined };
 export function compileRules(options: readonly RuleOptions[], caseInsensitive: boolean): RuleSet {
   const rules = options.map((rule, index) => compileRule(rule, index, caseInsensitive));
   const judgesPaths = rules.some((rule) => rule.matchesPath !== undefined);
+  const edges = slashEdges(
+    options.flatMap(({ paths = [] }) => paths),
+    { caseInsensitive },
+  );
 
   const decideReading = (
     request: JudgedRequest,
@@ -72,9 +76,11 @@ export function compileRules(options: readonly RuleOptions[], caseInsensitive: b
         const reading = caseInsensitive ? (readings[i] as string).toLowerCase() : (readings[i] as string);
         const decision = decideReading(request, reading, holds);
         strictest = stricter(strictest, decision);
-        if (!judgesPaths) continue;
-        const twin = slashTwin(reading);
-        if (twin !== '') strictest = stricter(strictest, decideReading(request, twin, holds));
+        // `/x` and `/x/` are one resource to many servers: both spellings must be allowed.
+        const bare = withoutTrailingSlash(reading);
+        if (bare === '' || (edges !== undefined && !edges.has(bare))) continue;
+        const twin = bare.length < reading.length ? bare : `${reading}/`;
+        strictest = stricter(strictest, decideReading(request, twin, holds));
       }
       return strictest ?? noRule;
     },
