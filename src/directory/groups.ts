@@ -39,7 +39,7 @@ export class GroupReader {
     this.#options = options;
     const places = new Semaphore(searchesAtATime);
     const search: Search = async (request) => await places.run(async () => await options.search(request));
-    this.#source = groupSources[options.settings.method](options.settings, search);
+    this.#source = groupSources[options.settings.method](options.settings, search, options);
     this.#parents = new TimedCache({ clock: options.clock, ttlMs: options.ttlMs, maxEntries: 10_000 });
   }
 
@@ -56,7 +56,7 @@ export class GroupReader {
         found.set(key, group);
         if (group.dn !== undefined) climb.push({ key, dn: group.dn });
       }
-      if (!this.#options.settings.isNested) break;
+      if (!this.#options.settings.isNested || this.#source.isComplete) break;
       level = (await this.#climb(climb)).flat();
     }
     const { groupTable, directory } = this.#options;
