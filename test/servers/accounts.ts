@@ -37,11 +37,11 @@ function passwordOf(username: string): string {
 export const accounts: readonly Account[] = [
   plain('anna'),
   {
-    username: 'ivan',
-    password: 'Пароль-Ивана-1',
-    givenName: 'Иван',
+    username: 'fyodor',
+    password: 'Пароль-Фёдора-1',
+    givenName: 'Фёдор',
     familyName: 'Петров',
-    email: 'ivan@example.test',
+    email: 'fyodor@example.test',
     state: 'normal',
   },
   {
@@ -56,10 +56,10 @@ export const accounts: readonly Account[] = [
   plain('deep'),
   plain('leaver'),
   plain('disabled', 'disabled'),
-  plain('lockable', 'lockable'),
-  plain('lockable2', 'lockable'),
-  plain('mustchange', 'password-must-change'),
-  plain('expired', 'password-expired'),
+  plain('guessed', 'lockable'),
+  plain('guessed2', 'lockable'),
+  plain('newcomer', 'password-must-change'),
+  plain('aged', 'password-expired'),
   plain('gone', 'account-expired'),
 ];
 
@@ -72,14 +72,14 @@ export interface AccountGroup {
 /** `deep` is in `nest-0`, which is in two others, and so on: 200 groups, eight levels. */
 export const nestedGroups = 200;
 
-/** Members before the groups they are in. loop-a and loop-b contain each other, once `loop` is applied. */
+/** Members before the groups they are in. ring-a and ring-b contain each other, once `loop` is applied. */
 export const accountGroups: readonly AccountGroup[] = [
-  { name: 'staff', accounts: accounts.map(({ username }) => username) },
-  { name: 'employees', groups: ['staff'] },
-  { name: 'company', groups: ['employees'] },
-  { name: 'admins', accounts: ['anna'] },
-  { name: 'loop-a', accounts: ['anna'] },
-  { name: 'loop-b', groups: ['loop-a'] },
+  { name: 'crew', accounts: accounts.map(({ username }) => username) },
+  { name: 'workforce', groups: ['crew'] },
+  { name: 'company', groups: ['workforce'] },
+  { name: 'stewards', accounts: ['anna'] },
+  { name: 'ring-a', accounts: ['anna'] },
+  { name: 'ring-b', groups: ['ring-a'] },
   { name: 'nest-0', accounts: ['deep'] },
   ...Array.from({ length: nestedGroups - 1 }, (_, n) => ({
     name: `nest-${n + 1}`,
@@ -88,4 +88,4 @@ export const accountGroups: readonly AccountGroup[] = [
 ];
 
 /** The membership that closes the loop. */
-export const loop = { group: 'loop-a', member: 'loop-b' } as const;
+export const loop = { group: 'ring-a', member: 'ring-b' } as const;
