@@ -31,7 +31,7 @@ export interface DirectoryKindUnderTest {
   readonly server: string;
   /** Why this machine cannot run it. */
   readonly whyNot: string | undefined;
-  start(): Promise<RunningDirectory>;
+  readonly start: () => Promise<RunningDirectory>;
 }
 
 export const kindsUnderTest: readonly DirectoryKindUnderTest[] = [
