@@ -3,6 +3,7 @@
  * A further kind is a further row, never a branch elsewhere.
  */
 import { GatewayError } from '../errors.ts';
+import { normalizeDn } from '../identity/distinguished-name.ts';
 import { compileFilter, type FilterTemplate } from './filter.ts';
 import { type DirectoryKindName, type GroupMethod, groupMethodOf } from './group-method.ts';
 import type { DirectoryOptions } from './options.ts';
@@ -24,6 +25,8 @@ interface DirectoryKind {
     readonly userAttribute: string;
     /** Whether the attribute names nested groups as well. */
     readonly isAttributeComplete: boolean;
+    /** Where groups are, as far as it follows from where people are. */
+    readonly baseDn: (peopleBaseDn: string) => string | undefined;
   };
   /** Stable across renames, the first that an entry has; operational, so they must be asked for by name. */
   readonly idAttributes: readonly string[];
@@ -53,6 +56,8 @@ const kinds: Readonly<Record<DirectoryKindName, DirectoryKind>> = {
       nameAttribute: 'sAMAccountName',
       userAttribute: 'memberOf',
       isAttributeComplete: false,
+      // Groups may be anywhere in the domain: `dc=corp,dc=test` of `ou=people,dc=corp,dc=test`.
+      baseDn: (people) => /(?:^|(?<!\\),)\s*(dc=.*)$/i.exec(people)?.[1] ?? people,
     },
     idAttributes: ['objectGUID'],
     hasPolicyControl: false,
@@ -73,6 +78,11 @@ const kinds: Readonly<Record<DirectoryKindName, DirectoryKind>> = {
       userAttribute: 'memberOf',
       // Kept up by the server's memberOf plug-in.
       isAttributeComplete: true,
+      // FreeIPA's memberOf also names roles, permissions and host rules, which must not pass for groups of their name.
+      baseDn: (people) => {
+        const accounts = /^(?:cn=users,)?(cn=accounts,.*)$/.exec(normalizeDn(people))?.[1];
+        return accounts === undefined ? undefined : `cn=groups,${accounts}`;
+      },
     },
     // The first survives a migration to another server; plain 389-ds has the second alone.
     idAttributes: ['ipaUniqueID', 'nsUniqueId'],
@@ -94,6 +104,7 @@ const kinds: Readonly<Record<DirectoryKindName, DirectoryKind>> = {
       userAttribute: 'memberOf',
       // The overlay knows of direct members only.
       isAttributeComplete: false,
+      baseDn: () => undefined,
     },
     // RFC 4530.
     idAttributes: ['entryUUID'],
@@ -193,7 +204,7 @@ function resolveGroups(options: DirectoryOptions, kind: DirectoryKind): GroupSet
   }
   return {
     method,
-    baseDn: groups.baseDn ?? (method === 'tokenGroups' ? domainOf(options.users.baseDn) : undefined),
+    baseDn: groups.baseDn ?? (method === 'search' ? undefined : kind.groups.baseDn(options.users.baseDn)),
     filter: compileFilter(groups.filter ?? kind.groups.filter),
     nameAttribute: groups.nameAttribute ?? kind.groups.nameAttribute,
     isNested: groups.nested,
@@ -202,11 +213,6 @@ function resolveGroups(options: DirectoryOptions, kind: DirectoryKind): GroupSet
       kind.groups.isAttributeComplete &&
       userAttribute.toLowerCase() === kind.groups.userAttribute.toLowerCase(),
   };
-}
-
-/** Groups may be anywhere in the domain: `dc=corp,dc=test` of `ou=people,dc=corp,dc=test`. */
-function domainOf(baseDn: string): string {
-  return /(?:^|(?<!\\),)\s*(dc=.*)$/i.exec(baseDn)?.[1] ?? baseDn;
 }
 
 /** Attribute names are compared without case. */

@@ -111,17 +111,22 @@ test('whose attributes tell the status, and what somebody is known by, can be co
   assert.deepEqual(read('bindOnly'), ['displayName', 'employeeNumber']);
 });
 
-const domains = [
-  ['ou=people,DC=corp,dc=test', 'DC=corp,dc=test'],
-  ['dc=corp,dc=test', 'dc=corp,dc=test'],
-  ['ou=a\\,dc=b,dc=corp', 'dc=corp'],
-  ['o=corp', 'o=corp'],
+const groupBases = [
+  ['activeDirectory', 'ou=people,DC=corp,dc=test', 'DC=corp,dc=test'],
+  ['activeDirectory', 'dc=corp,dc=test', 'dc=corp,dc=test'],
+  ['activeDirectory', 'ou=a\\,dc=b,dc=corp', 'dc=corp'],
+  ['activeDirectory', 'o=corp', 'o=corp'],
+  ['freeIpa', 'CN=users, cn=accounts,dc=x', 'cn=groups,cn=accounts,dc=x'],
+  ['freeIpa', 'cn=accounts,dc=x', 'cn=groups,cn=accounts,dc=x'],
+  ['freeIpa', 'ou=people,dc=x', undefined],
 ] as const;
 
-for (const [baseDn, domain] of domains) {
-  test(`people below ${baseDn} may be in any group below ${domain}`, () => {
-    const options = { kind: 'activeDirectory', users: { baseDn }, groups: {} };
-    assert.equal(resolveSettings(parseOptions(['ldap://127.0.0.1'], options)).groups?.baseDn, domain);
+for (const [kind, baseDn, expect] of groupBases) {
+  test(`${kind}: people below ${baseDn} may be in any group below ${expect ?? 'anything'}`, () => {
+    const settings = resolveSettings(
+      parseOptions(['ldap://127.0.0.1'], { kind, users: { baseDn }, groups: {} }),
+    );
+    assert.equal(settings.groups?.baseDn, expect);
   });
 }
 

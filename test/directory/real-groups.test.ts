@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { checkDirectory } from '#src/directory/check.ts';
 import { accounts, nestedGroups } from '#test/servers/accounts.ts';
 import { kindsUnderTest, type RunningDirectory } from '#test/servers/directory-kinds.ts';
+import { accountsSuffix, groupsOfAccounts } from '#test/servers/dirsrv-data.ts';
 import { groupOfDomain, groupsOfDomain } from '#test/servers/samba-data.ts';
 import { startSlapd } from '#test/servers/slapd.ts';
 import { groupsBase } from '#test/servers/slapd-data.ts';
@@ -54,7 +55,10 @@ for (const { kind, server, whyNot, start } of kindsUnderTest) {
     });
 
     test('direct groups alone', async () => {
-      await using corp = open({ nested: false });
+      await using corp = open({
+        nested: false,
+        ...(kind === 'freeIpa' ? { baseDn: groupsOfAccounts } : {}),
+      });
       const mail = kind === 'activeDirectory' ? ['newsletter'] : [];
       assert.deepEqual(await groupsOf(corp, 'anna'), ['crew', ...mail, 'ring-a', 'stewards']);
     });
@@ -70,6 +74,11 @@ for (const { kind, server, whyNot, start } of kindsUnderTest) {
     });
 
     if (kind === 'freeIpa') {
+      test('permissions do not pass for groups unless the base is widened', async () => {
+        await using corp = open({ baseDn: accountsSuffix });
+        assert.deepEqual(await groupsOf(corp, 'anna'), ['administrators', ...ofAnna]);
+      });
+
       test('memberOf is complete: two hundred groups cost no search of their own', async () => {
         await using corp = open();
         assert.equal(await searchesOf(corp, async () => await groupsOf(corp, 'deep')), 1);

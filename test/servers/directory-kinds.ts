@@ -1,7 +1,7 @@
 /** What the configuration says of each real directory that holds the people of accounts.ts, and how they change there. */
 import { type AccountState, accountGroups, accounts, loop } from './accounts.ts';
 import { type Dirsrv, startDirsrv, whyNoDirsrv } from './dirsrv.ts';
-import { accountOfUsers, groupsOfAccounts, peopleOfAccounts, serviceOfAccounts } from './dirsrv-data.ts';
+import { accountOfUsers, peopleOfAccounts, serviceOfAccounts } from './dirsrv-data.ts';
 import { type Samba, startSamba, whyNoSamba } from './samba.ts';
 import { accountOfDomain, peopleOfDomain, serviceOfDomain } from './samba-data.ts';
 import { type Slapd, startSlapd } from './slapd.ts';
@@ -67,7 +67,7 @@ export function asFreeIpa(server: Dirsrv): RunningDirectory {
       tls: { caFile: server.caFile },
       bind: serviceOfAccounts,
       users: { baseDn: peopleOfAccounts },
-      groups: { baseDn: groupsOfAccounts },
+      groups: {},
     },
     modify: async (ldif) => await server.modify(ldif),
     dnOf: accountOfUsers,

@@ -84,6 +84,13 @@ export function accountEntries(): string {
         attributes,
       ),
     ),
+    // In FreeIPA memberOf names permissions as well, here one that is called like a group.
+    entry(`cn=permissions,${accountsSuffix}`, { objectClass: 'nsContainer', cn: 'permissions' }),
+    entry(`cn=administrators,cn=permissions,${accountsSuffix}`, {
+      objectClass: ['groupOfNames', 'nsMemberOf'],
+      cn: 'administrators',
+      member: accountOfUsers('anna'),
+    }),
     // The innermost last: the plug-in climbs once, from whoever gets members, instead of once per group.
     ...accountGroups.toReversed().map(({ name, accounts: people = [], groups = [] }) =>
       entry(groupOfAccounts(name), {
