@@ -128,7 +128,12 @@ for (const { kind, server, whyNot, start } of kindsUnderTest) {
       const [right, wrong] = lockedAnswers[kind] ?? [];
       assert.equal(await bindAnswer(endpoint, dn, passwordOf('guessed')), right);
       assert.equal(await bindAnswer(endpoint, dn, 'Wr0ng-password'), wrong);
+      const refused = async () =>
+        await corp.count('vratar_directory_operations_total', { operation: 'bind', result: 'refused' });
+      const before = await refused();
       assert.equal(await corp.judge('guessed', passwordOf('guessed')), 'account-locked');
+      // Where the lock can be read, no further failure is counted.
+      assert.equal((await refused()) - before, kind === 'activeDirectory' ? 0 : 1);
       assert.equal(await bindOnly.judge('guessed', passwordOf('guessed')), 'account-locked');
     });
 
