@@ -134,6 +134,13 @@ function checkPerson(person: LdapEntry, settings: PeopleSettings, add: Add): voi
       `${person.dn} has no readable ${username}; correct users.attributes.username or grant read access.`,
     );
   }
+  const { everyAccountHas } = settings.status;
+  if (everyAccountHas !== undefined && readValue(person, everyAccountHas) === undefined) {
+    add(
+      'problem',
+      `${person.dn} has no readable ${everyAccountHas}, so people disabled later keep their sessions; grant read access.`,
+    );
+  }
   if (!hasStableId(person, settings.idAttributes)) {
     add(
       'warning',

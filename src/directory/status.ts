@@ -11,6 +11,8 @@ import { parseFileTime, parseGeneralizedTime, parseShadowDays } from './times.ts
 export interface StatusRules {
   /** Attributes to read with the person; operational ones must be named. */
   readonly attributes: readonly string[];
+  /** Of these, the one that every account has: where it is missing, it may not be read. */
+  readonly everyAccountHas?: string;
   /** Forbids a sign-in and ends the sessions there are. `undefined`: nothing in the entry does. */
   readonly readEntry: (entry: LdapEntry, nowMs: number) => RejectionReason | undefined;
   /**
@@ -138,6 +140,7 @@ const dataReasons: Readonly<Record<string, RejectionReason>> = {
 /** Active Directory and Samba: the state is in bits that the server computes, and in the text of a refusal. */
 export const activeDirectoryStatus: StatusRules = {
   attributes: ['userAccountControl', 'msDS-User-Account-Control-Computed', 'accountExpires', 'pwdLastSet'],
+  everyAccountHas: 'userAccountControl',
   readEntry: (entry, nowMs) => {
     const control = readBits(entry, 'userAccountControl');
     if ((control & accountControl.disabled) !== 0) return 'account-disabled';

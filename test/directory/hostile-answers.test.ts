@@ -102,18 +102,30 @@ test('groups that were not asked for, and bytes that are no SID, give nobody a g
   );
 });
 
-test('the self-check says when tokenGroups may not be read, and by which group it may', async () => {
-  await using server_ = await startScriptedLdapServer(
-    server((_, id) => [
-      searchEntry(id, person, { sAMAccountName: ['alice'], objectGUID: ['0123456789abcdef'] }),
-    ]),
-  );
-  const findings = await checkDirectory(
-    parseOptions([server_.url], activeDirectory),
-    AbortSignal.timeout(5_000),
-  );
-  assert.deepEqual(
-    findings.map(({ level, message: text }) => [level, /Windows Authorization Access Group/.test(text)]),
-    [['problem', true]],
-  );
-});
+const unreadable: readonly { name: string; attributes: Record<string, string[]>; expect: RegExp }[] = [
+  {
+    name: 'tokenGroups, and in which group the service account must be',
+    attributes: { userAccountControl: ['512'] },
+    expect: /Windows Authorization Access Group/,
+  },
+  {
+    name: 'userAccountControl, and what follows from that',
+    attributes: { tokenGroups: ['a SID'] },
+    expect: /keep their sessions/,
+  },
+];
+
+for (const { name, attributes, expect } of unreadable) {
+  test(`the self-check says that it may not read ${name}`, async () => {
+    const readable = { sAMAccountName: ['alice'], objectGUID: ['0123456789abcdef'], ...attributes };
+    await using controller = await startScriptedLdapServer(
+      server((_, id) => [searchEntry(id, person, readable)]),
+    );
+    const options = parseOptions([controller.url], activeDirectory);
+    const findings = await checkDirectory(options, AbortSignal.timeout(5_000));
+    assert.deepEqual(
+      findings.map(({ level, message: text }) => [level, expect.test(text)]),
+      [['problem', true]],
+    );
+  });
+}

@@ -35,7 +35,7 @@ export async function startDirsrv(): Promise<Dirsrv> {
   if (!existsSync(serverPath)) throw new Error('ns-slapd is missing: apt-get install 389-ds-base');
   const image = await provisioned({
     server: 'dirsrv',
-    debianPackage: '389-ds-base',
+    program: serverPath,
     sources: ['dirsrv.ts', 'dirsrv-data.ts', 'slapd-data.ts', 'accounts.ts'].map((name) =>
       fileURLToPath(new URL(name, import.meta.url)),
     ),

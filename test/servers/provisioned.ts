@@ -1,6 +1,6 @@
 /**
  * Servers whose first set-up takes seconds: done once per machine, kept below the temporary folder, copied per suite.
- * What is kept is found by a digest of all that went into it, so that another package or recipe makes another one.
+ * What is kept is found by a digest of all that went into it, so that another server or recipe makes another one.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -13,13 +13,14 @@ import { until } from '#test/support/until.ts';
 
 const run = promisify(execFile);
 
-const keptForMs = 7 * 86_400_000;
+/** Since its last use. */
+const keptForMs = 86_400_000;
 
 export interface Recipe {
   /** Begins the name of the folder. */
   readonly server: string;
-  /** Debian package whose version belongs to the digest. */
-  readonly debianPackage: string;
+  /** The server itself: size and date of its file belong to the digest, so that an update makes a new one. */
+  readonly program: string;
   /** Files whose text belongs to the digest: the recipe itself and its data. */
   readonly sources: readonly string[];
   /** Fills an empty folder. */
@@ -73,9 +74,10 @@ async function ownFolder(): Promise<string> {
   return folder;
 }
 
-async function digest({ debianPackage, sources }: Recipe): Promise<string> {
+async function digest({ program, sources }: Recipe): Promise<string> {
   const hash = createHash('sha256');
-  hash.update((await run('dpkg-query', ['-W', '-f', '${Version}', debianPackage])).stdout);
+  const { size, mtimeMs } = await stat(program);
+  hash.update(`${program} ${size} ${mtimeMs}\n`);
   for (const source of sources) hash.update(await readFile(source));
   return hash.digest('hex').slice(0, 16);
 }

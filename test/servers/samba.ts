@@ -45,7 +45,7 @@ export async function startSamba(settings: readonly string[] = []): Promise<Samb
   }
   const image = await provisioned({
     server: 'samba',
-    debianPackage: 'samba-ad-dc',
+    program: sambaPath,
     sources: ['samba.ts', 'samba-data.ts', 'slapd-data.ts', 'accounts.ts'].map((name) =>
       fileURLToPath(new URL(name, import.meta.url)),
     ),
