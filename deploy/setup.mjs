@@ -18,6 +18,11 @@ const purposes = {
     programs: [
       'slapd',
       'ldap-utils',
+      '389-ds-base',
+      'samba-ad-dc',
+      'samba-ad-provision',
+      'samba-dsdb-modules',
+      'ldb-tools',
       'nginx',
       'caddy',
       'haproxy',

@@ -76,6 +76,7 @@ test('each configuration file names the schema that editors check it with', () =
   for (const [file, schema] of [
     ['vratar.yaml', './vratar.schema.json'],
     ['examples/corporate.yaml', '../vratar.schema.json'],
+    ['examples/directories.yaml', '../vratar.schema.json'],
   ] as const) {
     const [first] = readFileSync(join(configFolder, file), 'utf8').split('\n');
     assert.equal(first, `# yaml-language-server: $schema=${schema}`);

@@ -10,10 +10,17 @@ import { SetupProblem } from './setup-problem.mjs';
 /** Ordinary users have no sbin on their PATH, yet slapd and nginx live there. */
 const systemDirectories = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
-/** By Debian package: the program, or the absolute path of a header, that proves it is there. */
+const triplet = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
+
+/** By Debian package: the program, or the absolute path of a file, that proves it is there. */
 const proofs = {
   slapd: 'slapd',
   'ldap-utils': 'ldapsearch',
+  '389-ds-base': 'ns-slapd',
+  'samba-ad-dc': 'samba',
+  'samba-ad-provision': '/usr/share/samba/setup/provision.ldif',
+  'samba-dsdb-modules': `/usr/lib/${triplet}/samba/ldb/samldb.so`,
+  'ldb-tools': 'ldbadd',
   nginx: 'nginx',
   caddy: 'caddy',
   haproxy: 'haproxy',
@@ -29,8 +36,15 @@ const proofs = {
   'libc6-dev': '/usr/include/stdio.h',
 };
 
-/** Daemons that their package would also start at every boot of the machine. */
-const daemons = ['slapd', 'nginx', 'caddy', 'haproxy', 'apache2'];
+/** By Debian package: the services it would also start at every boot of the machine. */
+const services = {
+  slapd: ['slapd'],
+  'samba-ad-dc': ['samba-ad-dc', 'smbd', 'nmbd', 'winbind'],
+  nginx: ['nginx'],
+  caddy: ['caddy'],
+  haproxy: ['haproxy'],
+  apache2: ['apache2'],
+};
 
 /**
  * What the set-up looks at and touches outside the repository.
@@ -81,8 +95,10 @@ export function installDebianPackages(packages, say, machine = thisMachine) {
     run(aptGet, ['install', '-y', '-qq', '--no-install-recommends'].concat(packages));
   });
   const updateRc = find('update-rc.d', machine);
-  for (const name of daemons.filter((daemon) => packages.includes(daemon))) {
-    if (updateRc !== undefined) spawnSync(updateRc, [name, 'disable'], { stdio: 'ignore' });
+  for (const name of packages) {
+    for (const service of services[name] || []) {
+      if (updateRc !== undefined) spawnSync(updateRc, [service, 'disable'], { stdio: 'ignore' });
+    }
   }
   const still = missingPrograms(packages, machine);
   if (still.length > 0)

@@ -21,7 +21,6 @@ const rows: readonly Row[] = [
   { path: ['server', 'tls'] },
   { path: ['state', 'driver'], values: oneOf('redis') },
   { path: ['state', 'redis'] },
-  { path: ['directories', '*', 'kind'], values: oneOf('activeDirectory', 'freeIpa') },
   { path: ['providers', '*', 'type'], values: oneOf('kerberos', 'oidc', 'token', 'cookie', 'rest') },
   { path: ['applications', '*', 'upstream'], values: Array.isArray },
   {

@@ -7,11 +7,12 @@ import { GatewayError } from '../errors.ts';
 import { LdapConnection, type SearchRequest } from './connection.ts';
 import { dial } from './dial.ts';
 import { type Endpoint, toEndpoints } from './endpoint.ts';
-import { type LdapEntry, readValue, readValues } from './entry.ts';
+import { type LdapEntry, readBytes, readValue, readValues } from './entry.ts';
 import { errorCode, LdapFailure, resultCode } from './failures.ts';
 import { isPresent } from './filter.ts';
 import { type PeopleSettings, resolveSettings } from './kinds.ts';
 import type { DirectoryOptions } from './options.ts';
+import { hasStableId } from './stable-id.ts';
 import { defaultTimings } from './timings.ts';
 
 export interface DirectoryFinding {
@@ -94,7 +95,8 @@ function checkExpiry(socket: TLSSocket, add: Add): void {
 
 async function checkContent(connection: LdapConnection, settings: PeopleSettings, add: Add): Promise<void> {
   const root = await connection.search(request('', 'base', anything, ['supportedControl']));
-  if (!readValues(root[0] ?? { dn: '' }, 'supportedControl').includes(passwordPolicyControl)) {
+  const controls = readValues(root[0] ?? { dn: '' }, 'supportedControl');
+  if (settings.hasPolicyControl && !controls.includes(passwordPolicyControl)) {
     add(
       'warning',
       'The server does not announce the password policy control, so passwords that must be changed are taken as right; ' +
@@ -132,10 +134,17 @@ function checkPerson(person: LdapEntry, settings: PeopleSettings, add: Add): voi
       `${person.dn} has no readable ${username}; correct users.attributes.username or grant read access.`,
     );
   }
-  if (readValue(person, settings.idAttribute) === undefined) {
+  const { everyAccountHas } = settings.status;
+  if (everyAccountHas !== undefined && readValue(person, everyAccountHas) === undefined) {
+    add(
+      'problem',
+      `${person.dn} has no readable ${everyAccountHas}, so people disabled later keep their sessions; grant read access.`,
+    );
+  }
+  if (!hasStableId(person, settings.idAttributes)) {
     add(
       'warning',
-      `${person.dn} has no readable ${settings.idAttribute}, so a renamed person counts as another one; grant read access.`,
+      `${person.dn} has no readable ${settings.idAttributes.join(' or ')}, so a renamed person counts as another one; grant read access.`,
     );
   }
 }
@@ -156,6 +165,10 @@ async function checkGroups(
     );
     return;
   }
+  if (groups.method === 'tokenGroups') {
+    if (person !== undefined) await checkTokenGroups(connection, person.dn, add);
+    return;
+  }
   if (groups.method === 'userAttribute') {
     if (person !== undefined && readValues(person, groups.userAttribute).length === 0) {
       add(
@@ -174,6 +187,17 @@ async function checkGroups(
     add(
       'warning',
       `Nothing below groups.baseDn has a ${groups.nameAttribute}; correct groups.nameAttribute.`,
+    );
+  }
+}
+
+async function checkTokenGroups(connection: LdapConnection, dn: string, add: Add): Promise<void> {
+  const [person] = await connection.search(request(dn, 'base', anything, ['tokenGroups']));
+  // Everybody is in a primary group at least.
+  if (person === undefined || readBytes(person, 'tokenGroups').length === 0) {
+    add(
+      'problem',
+      `${dn} has no readable tokenGroups; add the service account to "Windows Authorization Access Group", or use method userAttribute.`,
     );
   }
 }

@@ -37,6 +37,8 @@ export interface BindAnswer {
   readonly policyError: number | undefined;
   /** Sign-ins left with an expired password; each bind uses one up. */
   readonly graceSignInsLeft: number | undefined;
+  /** The server's own words; empty for a success. Active Directory says there what its result code does not. */
+  readonly diagnostic: string;
 }
 
 export interface ConnectionOptions {
@@ -172,11 +174,13 @@ export class LdapConnection {
     this.#bindAnswer = received;
     const policy = new PolicyControl();
     let code: number = resultCode.success;
+    let diagnostic = '';
     try {
       await this.#run('bind', () => this.#client.bind(dn, password.reveal(), policy));
     } catch (error) {
       if (!(error instanceof LdapFailure) || error.resultCode === undefined) throw error;
       code = error.resultCode;
+      diagnostic = error.cause instanceof Error ? error.cause.message : '';
     } finally {
       this.#bindAnswer = undefined;
     }
@@ -192,6 +196,7 @@ export class LdapConnection {
       resultCode: code,
       policyError: policy.value?.error,
       graceSignInsLeft: policy.value?.graceAuthNsRemaining,
+      diagnostic,
     };
   }
 

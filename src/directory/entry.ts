@@ -22,6 +22,14 @@ export function readValue(entry: LdapEntry, attribute: string): string | undefin
   return readValues(entry, attribute)[0];
 }
 
+/** Every value as bytes. Those that happened to be UTF-8 were decoded without loss. */
+export function readBytes(entry: LdapEntry, attribute: string): readonly Buffer[] {
+  const found = find(entry, attribute);
+  if (found === undefined) return [];
+  const values: readonly (string | Buffer)[] = Array.isArray(found) ? found : [found];
+  return values.map((value) => (typeof value === 'string' ? Buffer.from(value) : value));
+}
+
 function find(entry: LdapEntry, attribute: string): LdapEntry[string] | undefined {
   if (Object.hasOwn(entry, attribute)) return entry[attribute];
   const wanted = attribute.toLowerCase();

@@ -56,8 +56,9 @@ export function compileFilter(text: string): FilterTemplate {
   return toTemplate(parser.parse());
 }
 
-export function equals(attribute: string, value: string): EncodedFilter {
-  return { tag: tags.equality, content: Buffer.concat([octets(attribute), octets(value)]) };
+export function equals(attribute: string, value: string | Buffer): EncodedFilter {
+  const bytes = typeof value === 'string' ? octets(value) : wrap(0x04, value);
+  return { tag: tags.equality, content: Buffer.concat([octets(attribute), bytes]) };
 }
 
 export function isPresent(attribute: string): EncodedFilter {

@@ -1,9 +1,13 @@
-/** The two ways to learn of memberships: searching for groups that name somebody, and reading an attribute. */
+/** The ways to learn of memberships: searching for groups that name somebody, and reading an attribute of theirs. */
 import { normalizeDn } from '../identity/distinguished-name.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { SearchRequest } from './connection.ts';
 import { type LdapEntry, readValue, readValues } from './entry.ts';
 import { anyOf, type EncodedFilter, isPresent } from './filter.ts';
+import type { GroupMethod } from './group-method.ts';
 import type { GroupSettings } from './kinds.ts';
+import { TimedCache } from './timed-cache.ts';
+import { tokenGroupsSource } from './token-groups.ts';
 
 export interface FoundGroup {
   readonly name: string;
@@ -25,11 +29,19 @@ export interface GroupSource {
   parents(dn: string): Promise<readonly FoundGroup[]>;
   /** Whether none of the groups is in another one: one question for many. `undefined`: must be asked one by one. */
   readonly areAllTopmost: ((dns: readonly string[]) => Promise<boolean>) | undefined;
+  /** `direct` answers the nested groups as well: there is nothing to climb. */
+  readonly isComplete: boolean;
+}
+
+export interface GroupMemory {
+  readonly clock: Clock;
+  /** How long what was learnt of groups is believed. */
+  readonly ttlMs: number;
 }
 
 export const groupSources: Readonly<
-  Record<GroupSettings['method'], (settings: GroupSettings, search: Search) => GroupSource>
-> = { search: searchSource, userAttribute: attributeSource };
+  Record<GroupMethod, (settings: GroupSettings, search: Search, memory: GroupMemory) => GroupSource>
+> = { search: searchSource, userAttribute: attributeSource, tokenGroups: tokenGroupsSource };
 
 function searchSource(settings: GroupSettings, search: Search): GroupSource {
   const { baseDn = '', filter, nameAttribute } = settings;
@@ -46,11 +58,17 @@ function searchSource(settings: GroupSettings, search: Search): GroupSource {
     parents: async (dn) => (filter.usesDn ? toGroups(await find(containing(dn), [nameAttribute])) : []),
     areAllTopmost: async (dns) =>
       !filter.usesDn || (await find(anyOf(dns.map(containing)), ['1.1'])).length === 0,
+    isComplete: false,
   };
 }
 
-function attributeSource(settings: GroupSettings, search: Search): GroupSource {
+function attributeSource(
+  settings: GroupSettings,
+  search: Search,
+  { clock, ttlMs }: GroupMemory,
+): GroupSource {
   const { baseDn, nameAttribute, userAttribute, isNested } = settings;
+  const names = new TimedCache<string>({ clock, ttlMs, maxEntries: 10_000 });
   const base = baseDn === undefined ? undefined : `,${normalizeDn(baseDn)}`;
   const isBelowBase = (dn: string): boolean => base === undefined || normalizeDn(dn).endsWith(base);
   const rdn = new RegExp(`^${nameAttribute}=((?:\\\\.|[^\\\\,+])+)(?=,)`, 'i');
@@ -66,6 +84,15 @@ function attributeSource(settings: GroupSettings, search: Search): GroupSource {
     return entries[0];
   }
 
+  async function nameOf(dn: string): Promise<string> {
+    const known = names.get(dn);
+    if (known !== undefined) return known;
+    const entry = await read(dn);
+    const name = (entry && readValue(entry, nameAttribute)) ?? dn;
+    names.set(dn, name);
+    return name;
+  }
+
   async function toGroups(values: readonly string[]): Promise<FoundGroup[]> {
     return await Promise.all(
       values
@@ -75,8 +102,7 @@ function attributeSource(settings: GroupSettings, search: Search): GroupSource {
           // The name usually is in the DN already; escaped characters are left to the entry.
           const name = rdn.exec(value)?.[1];
           if (name !== undefined && !name.includes('\\')) return { name, dn: value };
-          const entry = await read(value);
-          return { name: (entry && readValue(entry, nameAttribute)) ?? value, dn: value };
+          return { name: await nameOf(value), dn: value };
         }),
     );
   }
@@ -88,5 +114,6 @@ function attributeSource(settings: GroupSettings, search: Search): GroupSource {
       return entry === undefined ? [] : await toGroups(readValues(entry, userAttribute));
     },
     areAllTopmost: undefined,
+    isComplete: settings.isAttributeComplete,
   };
 }

@@ -2,6 +2,7 @@
  * Groups of a person, direct and nested: a breadth-first walk whose steps are remembered for everybody, because a
  * thousand people of one company climb the same few groups.
  */
+import { GatewayError } from '../errors.ts';
 import { normalizeDn } from '../identity/distinguished-name.ts';
 import type { Group, GroupTable } from '../identity/group.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -28,6 +29,9 @@ export interface GroupReaderOptions {
 /** Walks leave most of the search connections' places to sign-ins. */
 const searchesAtATime = 16;
 const groupsPerQuestion = 50;
+/** Far beyond any directory: one that always names another group above must not keep us climbing. */
+const maxLevels = 200;
+const maxGroups = 50_000;
 
 export class GroupReader {
   readonly #options: GroupReaderOptions;
@@ -39,7 +43,7 @@ export class GroupReader {
     this.#options = options;
     const places = new Semaphore(searchesAtATime);
     const search: Search = async (request) => await places.run(async () => await options.search(request));
-    this.#source = groupSources[options.settings.method](options.settings, search);
+    this.#source = groupSources[options.settings.method](options.settings, search, options);
     this.#parents = new TimedCache({ clock: options.clock, ttlMs: options.ttlMs, maxEntries: 10_000 });
   }
 
@@ -47,7 +51,8 @@ export class GroupReader {
   async read(member: Member): Promise<readonly Group[]> {
     const found = new Map<string, FoundGroup>();
     let level = await this.#source.direct(member);
-    while (level.length > 0) {
+    for (let levels = 0; level.length > 0; levels++) {
+      if (levels > maxLevels || found.size + level.length > maxGroups) throw this.#endless(member.dn);
       const climb: { key: string; dn: string }[] = [];
       for (const group of level) {
         const key = group.dn === undefined ? `name:${group.name}` : normalizeDn(group.dn);
@@ -56,11 +61,22 @@ export class GroupReader {
         found.set(key, group);
         if (group.dn !== undefined) climb.push({ key, dn: group.dn });
       }
-      if (!this.#options.settings.isNested) break;
+      if (!this.#options.settings.isNested || this.#source.isComplete) break;
       level = (await this.#climb(climb)).flat();
     }
     const { groupTable, directory } = this.#options;
     return [...found.values()].map((group) => groupTable.intern(group.name, group.dn, directory));
+  }
+
+  #endless(dn: string): GatewayError {
+    const { directory } = this.#options;
+    return new GatewayError(
+      'PROVIDER_PROTOCOL',
+      `directory ${directory}: the groups of a person have no end`,
+      {
+        fields: { directory, dn },
+      },
+    );
   }
 
   /** Parents of every group, in order; those asked for already, by whomever, are waited for and not asked again. */

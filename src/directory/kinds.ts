@@ -3,28 +3,92 @@
  * A further kind is a further row, never a branch elsewhere.
  */
 import { GatewayError } from '../errors.ts';
+import { normalizeDn } from '../identity/distinguished-name.ts';
 import { compileFilter, type FilterTemplate } from './filter.ts';
+import { type DirectoryKindName, type GroupMethod, groupMethodOf } from './group-method.ts';
 import type { DirectoryOptions } from './options.ts';
-import { openLdapStatus, type StatusRules } from './status.ts';
+import {
+  activeDirectoryStatus,
+  freeIpaStatus,
+  onlyBind,
+  openLdapStatus,
+  type StatusRules,
+} from './status.ts';
+import { membershipAttributes } from './token-groups.ts';
 
 interface DirectoryKind {
   readonly userFilter: string;
   readonly attributes: Readonly<Record<PersonAttribute, string>>;
   readonly groups: {
-    readonly method: 'search' | 'userAttribute';
     readonly filter: string;
     readonly nameAttribute: string;
     readonly userAttribute: string;
+    /** Whether the attribute names nested groups as well. */
+    readonly isAttributeComplete: boolean;
+    /** Where groups are, as far as it follows from where people are. */
+    readonly baseDn: (peopleBaseDn: string) => string | undefined;
   };
-  /** Stable across renames; operational, so it must be asked for by name. */
-  readonly idAttribute: string;
+  /** Stable across renames, the first that an entry has; operational, so they must be asked for by name. */
+  readonly idAttributes: readonly string[];
+  /** Whether its binds tell of policies by the control of draft-behera-ldap-password-policy. */
+  readonly hasPolicyControl: boolean;
   readonly status: StatusRules;
 }
 
 const personAttributes = ['username', 'email', 'givenName', 'familyName', 'displayName'] as const;
 type PersonAttribute = (typeof personAttributes)[number];
 
-const kinds: Readonly<Record<DirectoryOptions['kind'], DirectoryKind>> = {
+const kinds: Readonly<Record<DirectoryKindName, DirectoryKind>> = {
+  activeDirectory: {
+    // Both are indexed; a principal name contains "@", which a sAMAccountName cannot.
+    userFilter:
+      '(&(objectCategory=person)(objectClass=user)(|(sAMAccountName=%USERNAME%)(userPrincipalName=%USERNAME%)))',
+    attributes: {
+      username: 'sAMAccountName',
+      email: 'mail',
+      givenName: 'givenName',
+      familyName: 'sn',
+      displayName: 'displayName',
+    },
+    groups: {
+      filter: '(&(objectClass=group)(member=%DN%))',
+      // Unique within the domain, unlike cn: who may create groups in one unit must not be able to make a namesake.
+      nameAttribute: 'sAMAccountName',
+      userAttribute: 'memberOf',
+      isAttributeComplete: false,
+      // Groups may be anywhere in the domain: `dc=corp,dc=test` of `ou=people,dc=corp,dc=test`.
+      baseDn: (people) => /(?:^|(?<!\\),)\s*(dc=.*)$/i.exec(people)?.[1] ?? people,
+    },
+    idAttributes: ['objectGUID'],
+    hasPolicyControl: false,
+    status: activeDirectoryStatus,
+  },
+  freeIpa: {
+    userFilter: '(&(objectClass=inetOrgPerson)(uid=%USERNAME%))',
+    attributes: {
+      username: 'uid',
+      email: 'mail',
+      givenName: 'givenName',
+      familyName: 'sn',
+      displayName: 'displayName',
+    },
+    groups: {
+      filter: '(&(objectClass=groupOfNames)(member=%DN%))',
+      nameAttribute: 'cn',
+      userAttribute: 'memberOf',
+      // Kept up by the server's memberOf plug-in.
+      isAttributeComplete: true,
+      // FreeIPA's memberOf also names roles, permissions and host rules, which must not pass for groups of their name.
+      baseDn: (people) => {
+        const accounts = /^(?:cn=users,)?(cn=accounts,.*)$/.exec(normalizeDn(people))?.[1];
+        return accounts === undefined ? undefined : `cn=groups,${accounts}`;
+      },
+    },
+    // The first survives a migration to another server; plain 389-ds has the second alone.
+    idAttributes: ['ipaUniqueID', 'nsUniqueId'],
+    hasPolicyControl: true,
+    status: freeIpaStatus,
+  },
   openLdap: {
     userFilter: '(&(objectClass=inetOrgPerson)(uid=%USERNAME%))',
     attributes: {
@@ -35,25 +99,30 @@ const kinds: Readonly<Record<DirectoryOptions['kind'], DirectoryKind>> = {
       displayName: 'displayName',
     },
     groups: {
-      method: 'search',
       filter: '(&(objectClass=groupOfNames)(member=%DN%))',
       nameAttribute: 'cn',
       userAttribute: 'memberOf',
+      // The overlay knows of direct members only.
+      isAttributeComplete: false,
+      baseDn: () => undefined,
     },
     // RFC 4530.
-    idAttribute: 'entryUUID',
+    idAttributes: ['entryUUID'],
+    hasPolicyControl: true,
     status: openLdapStatus,
   },
 };
 
 export interface GroupSettings {
-  readonly method: 'search' | 'userAttribute';
-  /** Search: always set. User attribute: only groups below it count; `undefined`: all. */
+  readonly method: GroupMethod;
+  /** Search and tokenGroups: always set. User attribute: only groups below it count; `undefined`: all. */
   readonly baseDn: string | undefined;
   readonly filter: FilterTemplate;
   readonly nameAttribute: string;
   readonly isNested: boolean;
   readonly userAttribute: string;
+  /** The user attribute names nested groups as well. */
+  readonly isAttributeComplete: boolean;
 }
 
 /** Options with the defaults of their kind filled in and filters compiled. */
@@ -63,7 +132,9 @@ export interface PeopleSettings {
   readonly attributes: Readonly<Record<PersonAttribute, string>>;
   /** Further attributes: configured name and LDAP attribute. */
   readonly furtherAttributes: readonly (readonly [name: string, attribute: string])[];
-  readonly idAttribute: string;
+  /** The first that an entry has is what somebody is known by. */
+  readonly idAttributes: readonly string[];
+  readonly hasPolicyControl: boolean;
   readonly status: StatusRules;
   /** Everything to ask for when a person is read. */
   readonly requestedAttributes: readonly string[];
@@ -84,28 +155,48 @@ export function resolveSettings(options: DirectoryOptions): PeopleSettings {
     else attributes[known] = attribute;
   }
   const groups = resolveGroups(options, kind);
+  const idAttributes = users.idAttribute === undefined ? kind.idAttributes : [users.idAttribute];
+  const status = resolveStatus(users.status ?? options.kind, kind);
   return {
     baseDn: users.baseDn,
     filter: compileFilter(users.filter ?? kind.userFilter),
     attributes,
     furtherAttributes,
-    idAttribute: kind.idAttribute,
-    status: kind.status,
+    idAttributes,
+    hasPolicyControl: kind.hasPolicyControl,
+    status,
     requestedAttributes: unique([
       ...Object.values(attributes),
       ...furtherAttributes.map(([, attribute]) => attribute),
-      kind.idAttribute,
-      ...kind.status.attributes,
-      ...(groups?.method === 'userAttribute' ? [groups.userAttribute] : []),
+      ...idAttributes,
+      ...status.attributes,
+      ...(groups === undefined ? [] : groupAttributes(groups)),
     ]),
     groups,
   };
 }
 
+/** How a bind answers depends on the server alone. */
+function resolveStatus(
+  from: NonNullable<DirectoryOptions['users']['status']>,
+  kind: DirectoryKind,
+): StatusRules {
+  return from === 'bindOnly'
+    ? onlyBind(kind.status)
+    : { ...kinds[from].status, judgeBind: kind.status.judgeBind };
+}
+
+/** What has to be read with the person. */
+function groupAttributes({ method, userAttribute }: GroupSettings): readonly string[] {
+  if (method === 'search') return [];
+  return method === 'tokenGroups' ? membershipAttributes : [userAttribute];
+}
+
 function resolveGroups(options: DirectoryOptions, kind: DirectoryKind): GroupSettings | undefined {
   const { groups } = options;
   if (groups === undefined) return undefined;
-  const method = groups.method ?? kind.groups.method;
+  const method = groupMethodOf(options.kind, groups);
+  const userAttribute = groups.userAttribute ?? kind.groups.userAttribute;
   if (method === 'search' && groups.baseDn === undefined) {
     throw new GatewayError('CONFIG_INVALID', `directory ${options.name}: groups.baseDn is missing`, {
       fields: { directory: options.name },
@@ -113,11 +204,14 @@ function resolveGroups(options: DirectoryOptions, kind: DirectoryKind): GroupSet
   }
   return {
     method,
-    baseDn: groups.baseDn,
+    baseDn: groups.baseDn ?? (method === 'search' ? undefined : kind.groups.baseDn(options.users.baseDn)),
     filter: compileFilter(groups.filter ?? kind.groups.filter),
     nameAttribute: groups.nameAttribute ?? kind.groups.nameAttribute,
     isNested: groups.nested,
-    userAttribute: groups.userAttribute ?? kind.groups.userAttribute,
+    userAttribute,
+    isAttributeComplete:
+      kind.groups.isAttributeComplete &&
+      userAttribute.toLowerCase() === kind.groups.userAttribute.toLowerCase(),
   };
 }
 

@@ -24,15 +24,17 @@ import { toEndpoints } from './endpoint.ts';
 import type { LdapEntry } from './entry.ts';
 import { ServerGroup } from './failover.ts';
 import { toGatewayError } from './failures.ts';
-import { allOf, type EncodedFilter, equals } from './filter.ts';
+import { allOf, type EncodedFilter } from './filter.ts';
 import { GroupReader } from './groups.ts';
 import { type PeopleSettings, resolveSettings } from './kinds.ts';
 import { isAcceptablePassword, prepareName } from './login-name.ts';
 import { OperationMetrics } from './operation-metrics.ts';
 import type { DirectoryOptions } from './options.ts';
-import { readId, toPerson } from './person.ts';
+import { toPerson } from './person.ts';
+import { withWholeAttributes } from './ranges.ts';
 import { LdapServer } from './server.ts';
 import { SharedBind } from './shared-bind.ts';
+import { readStableId, stableIdFilter } from './stable-id.ts';
 import { TimedCache } from './timed-cache.ts';
 import { defaultTimings, type Timings } from './timings.ts';
 
@@ -186,8 +188,10 @@ class LdapDirectory implements Directory {
     // Nobody waits any more: no attempt is counted, no password tried.
     if (deadline.isOver) throw this.#overdue(options.signal.reason);
     await options.admit(person.username);
+    const { status } = this.#settings;
     const reason =
-      this.#settings.status.readEntry(entry, this.#clock.now()) ??
+      status.readEntry(entry, this.#clock.now()) ??
+      status.readTemporaryLock?.(entry) ??
       (await this.#tryPassword(entry.dn, password));
     if (reason !== undefined) return rejected(reason);
     return { kind: 'verified', person: await this.#withGroups(person, entry) };
@@ -249,14 +253,14 @@ class LdapDirectory implements Directory {
     readonly id: string;
     readonly username: string;
   }): Promise<LdapEntry | undefined> {
-    const { filter, idAttribute } = this.#settings;
+    const { filter, idAttributes } = this.#settings;
     const named = await this.#searchPeople(filter.encode({ USERNAME: person.username }));
-    const same = named.find((entry) => readId(entry, this.#settings) === person.id);
+    const same = named.find((entry) => readStableId(entry, idAttributes) === person.id);
     if (same !== undefined) return same;
-    // An id that is a DN: the server has no stable ids, so a renamed person is another one.
-    if (person.id.includes('=')) return undefined;
+    const byId = stableIdFilter(person.id, idAttributes);
+    if (byId === undefined) return undefined;
     const anyName = filter.forAnyName.encode({});
-    const [renamed] = await this.#searchPeople(allOf([equals(idAttribute, person.id), anyName]));
+    const [renamed] = await this.#searchPeople(allOf([byId, anyName]));
     return renamed;
   }
 
@@ -271,8 +275,15 @@ class LdapDirectory implements Directory {
     });
   }
 
-  #search(request: SearchRequest): Promise<LdapEntry[]> {
-    return this.#group.search(request, this.#workDeadline());
+  async #search(request: SearchRequest): Promise<LdapEntry[]> {
+    const deadline = this.#workDeadline();
+    const ask = async (one: SearchRequest): Promise<LdapEntry[]> => await this.#group.search(one, deadline);
+    const entries = await ask(request);
+    try {
+      return await withWholeAttributes(entries, ask);
+    } catch (error) {
+      throw toGatewayError(error, this.name);
+    }
   }
 
   /** Shared work is not ended by the caller who happened to start it; its result still fills the cache. */

@@ -4,6 +4,7 @@ import { GatewayError } from '../errors.ts';
 import { duration, existingFile, hostNameSource, secret } from '../lib/option-types.ts';
 import { parseServerUrl } from './endpoint.ts';
 import { compileFilter } from './filter.ts';
+import { directoryKinds, groupMethodOf, groupMethods } from './group-method.ts';
 
 const attributeName = z
   .string()
@@ -33,7 +34,11 @@ const fields = z.strictObject({
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected 1 to 32 lower-case letters, digits or "-"')
     .describe('what providers and rules call it'),
-  kind: z.enum(['openLdap']).describe('sets the defaults for attributes, groups and lock rules'),
+  kind: z
+    .enum(directoryKinds)
+    .describe(
+      'sets the defaults for attributes, groups and lock rules; freeIpa: also ALD Pro and other 389-ds',
+    ),
   servers: z.array(serverUrl).min(1).max(16).describe('in order of preference'),
   startTls: z.boolean().default(false).describe('upgrade ldap:// connections before anything is sent'),
   allowPlaintext: z
@@ -82,14 +87,25 @@ const fields = z.strictObject({
         .catchall(attributeName)
         .prefault({})
         .describe('LDAP attributes by their name here; further names are available as ${attributes.NAME}'),
+      idAttribute: attributeName
+        .optional()
+        .describe('what somebody is known by for good, also when renamed; omitted: as kind says'),
+      status: z
+        .enum([...directoryKinds, 'bindOnly'])
+        .optional()
+        .describe(
+          'whose attributes tell disabled, locked and expired accounts; bindOnly: only the answer to the password; omitted: kind',
+        ),
     })
     .describe('how people are found'),
   groups: z
     .strictObject({
       method: z
-        .enum(['search', 'userAttribute'])
+        .enum(groupMethods)
         .optional()
-        .describe('search for groups, or read them from an attribute of the person; omitted: as kind says'),
+        .describe(
+          'search for groups, read them from an attribute of the person, or let Active Directory compute them; omitted: as kind says',
+        ),
       baseDn: z.string().min(1).optional().describe('where groups are searched'),
       filter: filter
         .refine((text) => /%DN%|%USERNAME%/.test(text), 'must contain %DN% or %USERNAME%')
@@ -140,9 +156,15 @@ export const directoryOptions = fields.superRefine((options, context) => {
       issue('startTls is for ldap:// servers; this one is encrypted from the start');
     }
   });
-  const { groups } = options;
-  if (groups !== undefined && (groups.method ?? 'search') === 'search' && groups.baseDn === undefined) {
+  const { groups, kind } = options;
+  if (groups === undefined) return;
+  const method = groupMethodOf(kind, groups);
+  if (method === 'search' && groups.baseDn === undefined) {
     context.addIssue({ code: 'custom', path: ['groups', 'baseDn'], message: 'needed for method search' });
+  }
+  if (!groups.nested && method === 'tokenGroups') {
+    const message = 'method tokenGroups cannot leave nested groups out; use userAttribute';
+    context.addIssue({ code: 'custom', path: ['groups', 'nested'], message });
   }
 });
 

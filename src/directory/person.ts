@@ -4,6 +4,7 @@ import { normalizeDn } from '../identity/distinguished-name.ts';
 import type { DirectoryPerson } from './directory.ts';
 import { type LdapEntry, readValue, readValues } from './entry.ts';
 import type { PeopleSettings } from './kinds.ts';
+import { readStableId } from './stable-id.ts';
 
 /** Everything but the groups. Throws GatewayError PROVIDER_MISCONFIGURED when the entry has no account name. */
 export function toPerson(
@@ -24,7 +25,7 @@ export function toPerson(
   for (const [name, attribute] of settings.furtherAttributes) further[name] = readValues(entry, attribute);
   return {
     dn: entry.dn,
-    id: readId(entry, settings),
+    id: readStableId(entry, settings.idAttributes),
     username,
     email: readValue(entry, attributes.email),
     displayName: readValue(entry, attributes.displayName),
@@ -32,10 +33,6 @@ export function toPerson(
     familyName: readValue(entry, attributes.familyName),
     attributes: further,
   };
-}
-
-export function readId(entry: LdapEntry, settings: PeopleSettings): string {
-  return readValue(entry, settings.idAttribute) ?? normalizeDn(entry.dn);
 }
 
 /** One name for one entry, whichever of its names was typed: values have no order (RFC 4511 section 4.1.7). */

@@ -2,8 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readLines, serverLine } from '#test/config/reading.ts';
 
-const directory = (rest: string): string =>
-  `directories:\n  - { name: corp, kind: openLdap, users: { baseDn: dc=x }, ${rest} }\n`;
 const application = (rest: string): string =>
   `providers: []\napplications:\n  - { name: wiki, hosts: [wiki.example.com], ${rest} }\n`;
 const unsupported: readonly (readonly [yaml: string, expect: string])[] = [
@@ -11,10 +9,6 @@ const unsupported: readonly (readonly [yaml: string, expect: string])[] = [
   [`${serverLine}state: { driver: redis }`, '2:18 state.driver: "redis"'],
   [`${serverLine}state: { redis: { url: "rediss://a" } }`, '2:10 state.redis'],
   [`${serverLine}zimbra: [ { name: mail } ]`, '2:1 zimbra'],
-  [
-    `${serverLine}${directory('servers: ["ldaps://a"]').replace('openLdap', 'freeIpa')}`,
-    '3:25 directories[0].kind: "freeIpa"',
-  ],
   [
     `${serverLine}providers: [ { name: sso, type: kerberos, keytab: /a } ]`,
     '2:33 providers[0].type: "kerberos"',

@@ -17,6 +17,18 @@ const refused: readonly { name: string; change: Record<string, unknown>; path: s
   { name: 'port 70000', change: { servers: ['ldap://a:70000'] }, path: 'servers.0', message: /port/ },
   { name: 'groups without a base', change: { groups: {} }, path: 'groups.baseDn', message: /needed/ },
   {
+    name: 'direct groups of FreeIPA without a base',
+    change: { kind: 'freeIpa', groups: { nested: false } },
+    path: 'groups.baseDn',
+    message: /needed/,
+  },
+  {
+    name: 'direct groups computed by Active Directory',
+    change: { kind: 'activeDirectory', groups: { method: 'tokenGroups', nested: false } },
+    path: 'groups.nested',
+    message: /userAttribute/,
+  },
+  {
     name: 'a filter with a mistake',
     change: { users: { baseDn: 'dc=x', filter: '(uid=%USERNAME%' } },
     path: 'users.filter',
@@ -66,6 +78,57 @@ test('the defaults of OpenLDAP are filled in, what is configured stays', () => {
   assert.ok(['mail', 'l', 'entryUUID', 'pwdReset'].every((attribute) => requested.includes(attribute)));
   assert.equal(requested.length, new Set(requested.map((attribute) => attribute.toLowerCase())).size);
 });
+
+const kindRows = [
+  { kind: 'openLdap', username: 'uid', id: 'entryUUID', lock: 'pwdAccountLockedTime', nested: 'search' },
+  { kind: 'freeIpa', username: 'uid', id: 'ipaUniqueID', lock: 'nsAccountLock', nested: 'userAttribute' },
+  {
+    kind: 'activeDirectory',
+    username: 'sAMAccountName',
+    id: 'objectGUID',
+    lock: 'userAccountControl',
+    nested: 'tokenGroups',
+  },
+] as const;
+
+for (const { kind, username, id, lock, nested } of kindRows) {
+  test(`${kind}: groups by ${nested}, known by ${id}, locked by ${lock}`, () => {
+    const settings = resolveSettings(parseOptions(['ldap://127.0.0.1'], { kind }));
+    assert.equal(settings.attributes.username, username);
+    assert.equal(settings.idAttributes[0], id);
+    assert.equal(settings.groups?.method, nested);
+    for (const attribute of [username, id, lock]) assert.ok(settings.requestedAttributes.includes(attribute));
+  });
+}
+
+test('whose attributes tell the status, and what somebody is known by, can be configured', () => {
+  const users = { baseDn: 'dc=x', idAttribute: 'employeeNumber' };
+  const read = (status: string) =>
+    resolveSettings(
+      parseOptions(['ldap://127.0.0.1'], { kind: 'freeIpa', groups: undefined, users: { ...users, status } }),
+    ).requestedAttributes.slice(-2);
+  assert.deepEqual(read('activeDirectory'), ['accountExpires', 'pwdLastSet']);
+  assert.deepEqual(read('bindOnly'), ['displayName', 'employeeNumber']);
+});
+
+const groupBases = [
+  ['activeDirectory', 'ou=people,DC=corp,dc=test', 'DC=corp,dc=test'],
+  ['activeDirectory', 'dc=corp,dc=test', 'dc=corp,dc=test'],
+  ['activeDirectory', 'ou=a\\,dc=b,dc=corp', 'dc=corp'],
+  ['activeDirectory', 'o=corp', 'o=corp'],
+  ['freeIpa', 'CN=users, cn=accounts,dc=x', 'cn=groups,cn=accounts,dc=x'],
+  ['freeIpa', 'cn=accounts,dc=x', 'cn=groups,cn=accounts,dc=x'],
+  ['freeIpa', 'ou=people,dc=x', undefined],
+] as const;
+
+for (const [kind, baseDn, expect] of groupBases) {
+  test(`${kind}: people below ${baseDn} may be in any group below ${expect ?? 'anything'}`, () => {
+    const settings = resolveSettings(
+      parseOptions(['ldap://127.0.0.1'], { kind, users: { baseDn }, groups: {} }),
+    );
+    assert.equal(settings.groups?.baseDn, expect);
+  });
+}
 
 const urls = [
   ['ldap://a.example', 'a.example', 389, false],

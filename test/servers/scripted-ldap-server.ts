@@ -23,6 +23,7 @@ export async function startScriptedLdapServer(script: Script): Promise<ScriptedL
   const requests: LdapRequest[] = [];
   const listener = createServer((socket) => {
     sockets.add(socket);
+    socket.setNoDelay(true);
     socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
     let pending: Buffer = Buffer.alloc(0);
     socket.on('data', (chunk: Buffer) => {
@@ -66,7 +67,9 @@ export function ber(tag: number, ...contents: (Buffer | string | number)[]): Buf
 
 /** An LDAPMessage with `body` as its operation. */
 export function message(messageId: number, ...body: Buffer[]): Buffer {
-  return ber(0x30, ber(0x02, messageId), ...body);
+  // Two bytes from 128 on: the first bit is the sign.
+  const id = messageId < 0x80 ? [messageId] : [messageId >> 8, messageId & 0xff];
+  return ber(0x30, ber(0x02, ...id), ...body);
 }
 
 /** A response with only the three fields every result has (RFC 4511 section 4.1.9). */

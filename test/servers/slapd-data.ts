@@ -195,12 +195,12 @@ function policy(name: string, attributes: Record<string, string>): string {
 }
 
 /** RFC 4514 section 2.4. */
-function escapeRdn(value: string): string {
+export function escapeRdn(value: string): string {
   return value.replaceAll(/[,+"\\<>;=]|^[# ]| $/g, '\\$&');
 }
 
 /** Values in base64 (RFC 2849): no thought about leading blanks, colons or Cyrillic. */
-function entry(dn: string, attributes: Readonly<Record<string, string | readonly string[]>>): string {
+export function entry(dn: string, attributes: Readonly<Record<string, string | readonly string[]>>): string {
   let text = `dn:: ${Buffer.from(dn).toString('base64')}\n`;
   for (const [name, value] of Object.entries(attributes)) {
     for (const one of typeof value === 'string' ? [value] : value) {
