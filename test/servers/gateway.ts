@@ -106,10 +106,9 @@ export async function startGatewayProcess(
   const own = folder ?? mkdtempSync(join(tmpdir(), 'vratar-test-'));
   const file = writeConfig(own, config);
   const launcher = fileURLToPath(new URL('../../src/launcher.mjs', import.meta.url));
-  const [command = '', ...args] = [...within, process.execPath, launcher, 'serve', '--config', file];
-  const child = spawn(command, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const serve = [process.execPath, launcher, 'serve', '--config', file];
+  const [command = process.execPath, ...args] = within.concat(serve);
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const logs: LogLine[] = [];
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
