@@ -88,7 +88,9 @@ class LdapDirectory implements Directory {
     this.#timings = { ...defaultTimings, ...dependencies.timings };
     this.#logger = dependencies.logger.with({ directory: options.name });
     this.#clock = clock;
-    this.#countCache = (result) => metrics.directoryCacheRequests.inc({ directory: options.name, result });
+    this.#countCache = (result) => {
+      metrics.directoryCacheRequests.cell({ directory: options.name, result }).count++;
+    };
     const ttlMs = options.cache.ttl;
     this.#people = new TimedCache({ clock, ttlMs: Math.min(ttlMs, freshForMs), maxEntries: maxPeople });
     this.#unknownNames = new TimedCache({

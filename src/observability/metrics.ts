@@ -61,16 +61,18 @@ export class Metrics {
     'Session look-ups in the worker',
     ['result'],
   );
-  readonly directoryOperations = this.#counter('vratar_directory_operations_total', 'LDAP operations', [
-    'directory',
-    'server',
-    'operation',
-    'result',
-  ]);
-  readonly directoryOperationDuration = this.#histogram(
-    'vratar_directory_operation_duration_seconds',
-    'Time of an LDAP operation',
-    ['directory', 'server', 'operation', 'result'],
+  readonly directoryOperations = new HotCounter({
+    name: 'vratar_directory_operations_total',
+    help: 'LDAP operations',
+    labelNames: ['directory', 'server', 'operation', 'result'],
+  });
+  readonly directoryOperationDuration = new HotHistogram(
+    {
+      name: 'vratar_directory_operation_duration_seconds',
+      help: 'Time of an LDAP operation',
+      labelNames: ['directory', 'server', 'operation', 'result'],
+    },
+    secondsBuckets,
   );
   readonly directoryConnections = this.#gauge('vratar_directory_connections', 'Open LDAP connections', [
     'directory',
@@ -88,11 +90,11 @@ export class Metrics {
     ['directory', 'server', 'state'],
     'max',
   );
-  readonly directoryCacheRequests = this.#counter(
-    'vratar_directory_cache_requests_total',
-    'Look-ups of people and groups',
-    ['directory', 'result'],
-  );
+  readonly directoryCacheRequests = new HotCounter({
+    name: 'vratar_directory_cache_requests_total',
+    help: 'Look-ups of people and groups',
+    labelNames: ['directory', 'result'],
+  });
   readonly throttled = this.#counter('vratar_throttled_total', 'Sign-in attempts refused by the throttle', [
     'scope',
   ]);
@@ -141,6 +143,9 @@ export class Metrics {
       this.decisions,
       this.upstreamRequests,
       this.upstreamRequestDuration,
+      this.directoryOperations,
+      this.directoryOperationDuration,
+      this.directoryCacheRequests,
     ];
     return [...hot.map((metric) => metric.report()), ...(await this.#registry.getMetricsAsJSON())];
   }
