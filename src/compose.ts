@@ -8,9 +8,11 @@ import type { Surroundings } from './compose-primary.ts';
 import type { Config } from './config/schema.ts';
 import type { Directory, DirectoryHealth } from './directory/directory.ts';
 import { createDirectory } from './directory/ldap-directory.ts';
+import { GatewayError } from './errors.ts';
 import { Credentials } from './gateway/credentials.ts';
 import type { GatewayDependencies } from './gateway/dependencies.ts';
 import { createHandler } from './gateway/handler.ts';
+import { guardIdentity } from './gateway/identity-guard.ts';
 import { compileSnapshot, type Snapshot } from './gateway/snapshot.ts';
 import { type AssertionSigner, publicKeySet } from './headers/asserted.ts';
 import { type Listener, listen } from './http/listener.ts';
@@ -93,7 +95,9 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       logger,
       metrics,
     });
-    const grantRoles = compileRoles(config.roles, groups);
+    const mapping = compileRoles(config.roles, groups);
+    /** What every way in, and every refresh, does with what a provider says. */
+    const grantRoles = (principal: Principal): Principal => mapping(guardIdentity(principal, logger));
     const sessions = resources.use(
       new SessionLifecycle({
         store: client.sessions,
@@ -107,9 +111,7 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
         unconfirmedForMs: ({ provider }) => staleForMs(config, provider),
         refresher: async (principal: Principal, signal: AbortSignal): Promise<RefreshOutcome> => {
           const outcome = await chain.refresh(principal, signal);
-          return outcome.kind === 'current'
-            ? { ...outcome, principal: grantRoles(outcome.principal) }
-            : outcome;
+          return outcome.kind === 'current' ? refreshed(outcome, grantRoles) : outcome;
         },
       }),
     );
@@ -169,6 +171,19 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
   } catch (error) {
     await resources.disposeAsync();
     throw error;
+  }
+}
+
+/** A person whose identifiers can no longer be told to an application is signed out, not left with the old ones. */
+function refreshed(
+  outcome: Extract<RefreshOutcome, { kind: 'current' }>,
+  grantRoles: (principal: Principal) => Principal,
+): RefreshOutcome {
+  try {
+    return { ...outcome, principal: grantRoles(outcome.principal) };
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.code !== 'ACCESS_DENIED') throw error;
+    return { kind: 'ended', reason: 'sign-in-not-permitted' };
   }
 }
 

@@ -8,7 +8,6 @@ import type { PageReply } from '../portal/pages.ts';
 import type { SignInProblem } from '../portal/sign-in-page.ts';
 import type { CsrfGuard } from './csrf.ts';
 import type { GatewayDependencies } from './dependencies.ts';
-import { guardIdentity } from './identity-guard.ts';
 import { languageOf } from './language-of.ts';
 import { splitUrl } from './original-request.ts';
 import type { PortalRequest } from './portal.ts';
@@ -41,7 +40,7 @@ export class SignIn {
     form: ReadonlyMap<string, string>,
     returnTo: string | undefined,
   ): Promise<SignInResult> {
-    const { chain, sessions, sessionCookie, grantRoles, logger } = this.#dependencies;
+    const { chain, sessions, sessionCookie, grantRoles } = this.#dependencies;
     const { exchange } = request;
     const typed: Typed = { username: form.get('username') ?? '', provider: form.get('provider') };
     const refused = (problem: SignInProblem): SignInResult => ({
@@ -55,7 +54,7 @@ export class SignIn {
       );
       if (outcome.kind !== 'authenticated') return refused({ kind: 'rejected' });
       const previous = sessionCookie.readTicket(exchange.head.cookie);
-      const principal = grantRoles(guardIdentity(outcome.principal, logger));
+      const principal = grantRoles(outcome.principal);
       const { ticket } = await sessions.issue(principal, previous);
       return { kind: 'signed-in', setCookie: sessionCookie.issue(ticket) };
     } catch (error) {

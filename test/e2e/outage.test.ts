@@ -117,6 +117,21 @@ describe('while the directory changes', () => {
     }
   });
 
+  test('a person whose address gets a control character is signed out, and no password lets them in', async () => {
+    const visitor = new Visitor(gateway.port, [wiki]);
+    assert.equal((await visitor.signIn('bob', 'bob-password')).status, 303);
+    const mail = (value: string): string =>
+      `dn: uid=bob,ou=people,dc=example,dc=test\nchangetype: modify\nreplace: mail\nmail:: ${Buffer.from(value).toString('base64')}\n`;
+    await slapd.modify(mail('bob\u0001@example.test'));
+    try {
+      await until(async () => (await decide(gateway, visitor)) === 401, { timeoutMs: 10_000 });
+      assert.equal((await new Visitor(gateway.port, [wiki]).signIn('bob', 'bob-password')).status, 403);
+    } finally {
+      await slapd.modify(mail('bob@example.test'));
+      await gateway[Symbol.asyncDispose]();
+    }
+  });
+
   test('a person who leaves a group loses what it opened at the next refresh', async () => {
     const visitor = new Visitor(gateway.port, [wiki]);
     assert.equal((await visitor.signIn('alice', 'alice-password')).status, 303);
