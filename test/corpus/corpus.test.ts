@@ -49,7 +49,7 @@ const stories: Readonly<Record<string, Story>> = {
 const waitingTogether: readonly (readonly string[])[] = [
   ['LG-009', 'LG-013', 'LG-001', 'LG-004', 'LG-005', 'LG-007', 'LG-010', 'LG-011', 'LG-018'],
   ['LD-017', 'LD-018', 'LD-019', 'LD-021', 'LD-022', 'LD-024', 'LD-028', 'LD-038', 'LD-039', 'LD-040'],
-  ['LD-013', 'LD-041', 'LD-042', 'LD-044', 'LD-045', 'LD-046', 'LD-048', 'SE-024', 'FA-019'],
+  ['LD-013', 'LD-041', 'LD-042', 'LD-045', 'LD-048', 'SE-024', 'FA-019'],
   ['DS-014', 'DS-015'],
   ['DS-001', 'DS-002'],
   ['DS-003', 'LG-003'],
