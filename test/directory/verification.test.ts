@@ -155,7 +155,9 @@ for (const { name, username, password } of malformed) {
     const searches = await corp.count('vratar_directory_operations_total', { operation: 'search' });
     assert.equal(await corp.judge(username, password), 'credentials-malformed');
     assert.equal(await corp.count('vratar_directory_operations_total', { operation: 'search' }), searches);
-    assert.deepEqual(await server.operations(), []);
+    // The farewell of an earlier test's tool may be logged late; it asks nothing.
+    const asked = (await server.operations()).filter(({ kind }) => kind !== 'unbind');
+    assert.deepEqual(asked, []);
   });
 }
 
