@@ -17,4 +17,12 @@ export interface BearerCredential {
   readonly provider: string | undefined;
 }
 
-export type Credential = PasswordCredential | BearerCredential;
+/** RFC 4559: the token of an `Authorization: Negotiate` field. */
+export interface NegotiateCredential {
+  readonly kind: 'negotiate';
+  /** Base64 as it came, neither decoded nor checked. */
+  readonly token: Secret;
+  readonly provider: string | undefined;
+}
+
+export type Credential = PasswordCredential | BearerCredential | NegotiateCredential;

@@ -12,12 +12,36 @@ export type RejectionReason =
   | 'account-expired'
   | 'password-expired'
   | 'password-must-change'
-  | 'sign-in-not-permitted';
+  | 'sign-in-not-permitted'
+  | TicketRejection;
+
+/** Why a Kerberos ticket was refused; also the `result` of `vratar_kerberos_accepts_total`. */
+export type TicketRejection =
+  | 'token-malformed'
+  | 'token-too-long'
+  | 'ntlm'
+  | 'mechanism-not-supported'
+  | 'spn-mismatch'
+  | 'kvno-old'
+  | 'ticket-old'
+  | 'key-mismatch'
+  | 'enctype-missing'
+  | 'skew'
+  | 'replay'
+  | 'ticket-refused'
+  | 'continuation-needed'
+  | 'principal-malformed'
+  | 'realm-not-allowed';
 
 export type HeaderPair = readonly [name: string, value: string];
 
 export type AuthenticationOutcome =
-  | { readonly kind: 'authenticated'; readonly principal: Principal }
+  | {
+      readonly kind: 'authenticated';
+      readonly principal: Principal;
+      /** What the answer has to carry back to the client: the last token of a negotiation. */
+      readonly headers?: readonly HeaderPair[];
+    }
   | { readonly kind: 'not-applicable' }
   | { readonly kind: 'challenge'; readonly headers: readonly HeaderPair[] }
   | { readonly kind: 'rejected'; readonly reason: RejectionReason };

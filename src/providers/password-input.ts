@@ -11,9 +11,15 @@ const bearerToken = /^[A-Za-z0-9._~+/-]{1,16384}=*$/;
 
 /** Whether a credential is worth asking a provider about. */
 export function isAcceptableCredential(credential: Credential): boolean {
-  return credential.kind === 'password'
-    ? isAcceptableInput(credential.username, credential.password)
-    : bearerToken.test(credential.token.reveal());
+  switch (credential.kind) {
+    case 'password':
+      return isAcceptableInput(credential.username, credential.password);
+    case 'bearer':
+      return bearerToken.test(credential.token.reveal());
+    case 'negotiate':
+      // Its provider looks into it first, and says what it is: NTLM is no malformed credential.
+      return true;
+  }
 }
 
 /**
