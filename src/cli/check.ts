@@ -1,19 +1,17 @@
 /** `vratar check`: says everything that is wrong with a configuration file, and what is doubtful; starts nothing. */
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
 import { ConfigInvalidError, type LoadedConfig, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { CommandIo } from './command-io.ts';
 import { summarizeConfig } from './config-summary.ts';
 import { runtimeNote } from './runtime-note.ts';
+import { exitInvalid, exitUsage, readArguments } from './usage-mistake.ts';
 
-/** EX_USAGE and EX_CONFIG of sysexits.h. */
-const exitUsage = 64;
-const exitInvalid = 78;
+const optionsOfCheck = { config: { type: 'string' }, connect: { type: 'boolean' } } as const;
 
 /** Resolves to 0, or to 78 when the configuration (or, with `--connect`, what it points at) is not usable. */
 export async function check(argv: readonly string[], io: CommandIo): Promise<number> {
-  const options = readOptions(argv, io);
+  const options = readArguments('check', { args: [...argv], options: optionsOfCheck }, io)?.values;
   if (options === undefined) return exitUsage;
   const file = options.config ?? io.env['VRATAR_CONFIG'];
   if (file === undefined || file === '') {
@@ -38,29 +36,6 @@ async function connect(file: string, { config, locate }: LoadedConfig, io: Comma
     io.stdout.write('every directory server answers as configured\n');
   }
   return problems.length === 0;
-}
-
-interface CheckOptions {
-  readonly config?: string | undefined;
-  readonly connect?: boolean | undefined;
-}
-
-function readOptions(argv: readonly string[], io: CommandIo): CheckOptions | undefined {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: { config: { type: 'string' }, connect: { type: 'boolean' } },
-    }).values;
-  } catch (error) {
-    if (!isUsageMistake(error)) throw error;
-    io.stderr.write(`vratar check: ${error.message}\n`);
-    return undefined;
-  }
-}
-
-function isUsageMistake(error: unknown): error is Error {
-  if (!(error instanceof Error) || !('code' in error)) return false;
-  return typeof error.code === 'string' && error.code.startsWith('ERR_PARSE_ARGS');
 }
 
 function load(file: string, io: CommandIo): LoadedConfig | undefined {

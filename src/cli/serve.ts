@@ -1,7 +1,6 @@
 /** `vratar serve`: the primary process. Owns state, workers and the management listener; serves no public traffic. */
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { composeHub, composeKeyRing } from '../compose-primary.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
@@ -22,19 +21,21 @@ import { isPublished } from '../state/key-ring.ts';
 import type { KeyRingFile } from '../state/key-ring-file.ts';
 import { version } from '../version.ts';
 import type { RotationReport } from './keys.ts';
+import { exitInvalid, exitUsage, readArguments } from './usage-mistake.ts';
 
-/** sysexits: the configuration is invalid. */
-const exitConfig = 78;
-/** sysexits: the command line is not understood. */
-const exitUsage = 64;
 /** A second SIGINT within this time is the first one again. */
 const echoMs = 500;
 
 export async function serve(argv: readonly string[]): Promise<number> {
-  const path = configPath(argv);
-  if (typeof path !== 'string') {
-    process.stderr.write(`vratar serve: ${path.problem}\n`);
-    return path.exitCode;
+  const options = { config: { type: 'string' } } as const;
+  const values = readArguments('serve', { args: [...argv], options }, process)?.values;
+  if (values === undefined) return exitUsage;
+  const path = values.config ?? process.env['VRATAR_CONFIG'];
+  if (path === undefined) {
+    process.stderr.write(
+      'vratar serve: no configuration file; name one with --config FILE or VRATAR_CONFIG\n',
+    );
+    return exitInvalid;
   }
   const metrics = new Metrics();
   const sink = createStdoutSink({ onDrop: () => metrics.logLinesDropped.inc() });
@@ -45,26 +46,9 @@ export async function serve(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof GatewayError) || error.code !== 'CONFIG_INVALID') throw error;
     process.stderr.write(`${error.message}\n`);
-    return exitConfig;
+    return exitInvalid;
   } finally {
     sink.flush();
-  }
-}
-
-/** `--config FILE`, else VRATAR_CONFIG; otherwise what to tell the operator. */
-function configPath(argv: readonly string[]): string | { problem: string; exitCode: number } {
-  try {
-    const { values } = parseArgs({ args: [...argv], options: { config: { type: 'string' } } });
-    const path = values.config ?? process.env['VRATAR_CONFIG'];
-    return (
-      path ?? {
-        problem: 'no configuration file; name one with --config FILE or VRATAR_CONFIG',
-        exitCode: exitConfig,
-      }
-    );
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    return { problem: error.message, exitCode: exitUsage };
   }
 }
 

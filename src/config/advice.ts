@@ -1,5 +1,6 @@
 /** Doubts about a configuration that works: what an operator probably did not mean. Never stops the gateway. */
-import { isCovered, isLoopback } from './checks/listeners.ts';
+import { isLoopback } from '../lib/loopback.ts';
+import { isCovered } from './checks/listeners.ts';
 import type { Finding } from './problem.ts';
 import type { Readable } from './readable.ts';
 import { adviceOnRules } from './rule-advice.ts';

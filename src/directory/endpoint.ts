@@ -1,6 +1,5 @@
 /** A server's URL taken apart into what dialling needs: three distinct ways to speak, each with its own port. */
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { GatewayError } from '../errors.ts';
 
@@ -51,13 +50,6 @@ export function parseServerUrl(url: string): { host: string; port: number; isSec
     port: port === undefined ? (isSecure ? 636 : 389) : Number(port),
     isSecure,
   };
-}
-
-/** Whether what is sent to `host` never leaves this machine. Names other than localhost are not resolved for this. */
-export function isLoopback(host: string): boolean {
-  if (isIP(host) === 4) return host.startsWith('127.');
-  if (isIP(host) === 6) return /^(0*:)*0*1$/.test(host) || /^::ffff:127\./i.test(host);
-  return host.toLowerCase() === 'localhost';
 }
 
 function secureContext(caFile: string | undefined): SecureContext {

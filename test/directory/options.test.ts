@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isLoopback, parseServerUrl, toEndpoints } from '#src/directory/endpoint.ts';
+import { parseServerUrl, toEndpoints } from '#src/directory/endpoint.ts';
 import { resolveSettings } from '#src/directory/kinds.ts';
 import { directoryOptions } from '#src/directory/options.ts';
 import { parseOptions } from './directories.ts';
@@ -157,28 +157,4 @@ test('three ways to speak, and what the certificate must carry', () => {
 test('an unreadable file of authorities is a mistake of configuration', () => {
   const options = parseOptions(['ldaps://a.test'], { tls: { caFile: '/nowhere/ca.pem' } });
   assert.throws(() => toEndpoints(options), { code: 'CONFIG_INVALID' });
-});
-
-test('loopback is what never leaves the machine', () => {
-  for (const host of [
-    '127.0.0.1',
-    '127.9.9.9',
-    '::1',
-    '0:0:0:0:0:0:0:1',
-    '::ffff:127.0.0.1',
-    'localhost',
-    'LOCALHOST',
-  ]) {
-    assert.ok(isLoopback(host), host);
-  }
-  for (const host of [
-    '10.0.0.1',
-    '::2',
-    '128.0.0.1',
-    'localhost.example.com',
-    '127.example.com',
-    '::ffff:10.0.0.1',
-  ]) {
-    assert.ok(!isLoopback(host), host);
-  }
 });

@@ -1,7 +1,7 @@
 /** Passwords do not travel in clear text by accident. */
+import { isLoopback } from '../../lib/loopback.ts';
 import type { Finding } from '../problem.ts';
 import type { Readable } from '../readable.ts';
-import { isLoopback } from './listeners.ts';
 
 export function checkDirectories({ directories }: Readable): readonly Finding[] {
   return directories.flatMap((directory, index): readonly Finding[] => {

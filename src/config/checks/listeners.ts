@@ -41,11 +41,6 @@ export function isCovered(host: string, domain: string): boolean {
   return name === domain || name.endsWith(`.${domain}`);
 }
 
-export function isLoopback(host: string): boolean {
-  const name = host.replace(/^\[|\]$/g, '');
-  return name === 'localhost' || name === '::1' || (isIP(name) === 4 && name.startsWith('127.'));
-}
-
 function collide(a: ListenAddress, b: ListenAddress): boolean {
   if (a.kind === 'unix' || b.kind === 'unix') {
     return a.kind === 'unix' && b.kind === 'unix' && a.path === b.path;
