@@ -106,7 +106,15 @@ async function requestStartTls(socket: Socket): Promise<void> {
     const fail = (message: string): void =>
       finish(() => reject(new LdapFailure(message, { kind: 'protocol', stage: 'connect' })));
     const onError = (error: Error): void => finish(() => reject(error));
-    const onClose = (): void => fail('the server closed the connection on StartTLS');
+    const onClose = (): void =>
+      finish(() =>
+        reject(
+          new LdapFailure('the server closed the connection on StartTLS', {
+            kind: 'unavailable',
+            stage: 'connect',
+          }),
+        ),
+      );
     const onData = (chunk: Buffer): void => {
       received = Buffer.concat([received, chunk]);
       const length = messageLength(received);

@@ -10,7 +10,7 @@ import type { LdapEntry } from './entry.ts';
 import { LdapFailure, toGatewayError } from './failures.ts';
 import type { LdapServer } from './server.ts';
 
-/** A firewall may have cut both search connections; the third attempt is on a new one. */
+/** A firewall may have cut both search connections, open or opening; the third attempt is on a new one. */
 const attemptsPerServer = 3;
 
 export class ServerGroup {
@@ -45,22 +45,28 @@ export class ServerGroup {
 
   /**
    * Every bind counts somewhere: failed attempts lock accounts, grace sign-ins are used up. So once it was sent it is
-   * repeated at most once, only when no answer came, and on another server if there is one. Throws GatewayError.
+   * repeated at most once, only when no answer came, and on another server if there is one. One that found no
+   * connection was not sent. Throws GatewayError.
    */
   async bind(dn: string, password: Secret, deadline: Deadline): Promise<BindAnswer> {
     let last: LdapFailure | undefined;
     let sent = 0;
-    // The first one again at the end, for a directory of one server whose connection broke.
-    for (const server of [...this.#servers, ...this.#servers.slice(0, 1)]) {
-      if (!server.isAvailable) continue;
-      try {
-        return await server.bind(dn, password, deadline);
-      } catch (error) {
-        last = this.#expect(error);
-        if (last.isAnswered && last.stage === 'operation') throw this.#toError(last);
-        if (last.stage === 'operation') sent++;
-        if (sent > 1 || deadline.isOver) throw this.#toError(last);
+    let candidates = this.#servers;
+    for (let attempt = 0; attempt < attemptsPerServer && candidates.length > 0; attempt++) {
+      const again: LdapServer[] = [];
+      for (const server of candidates) {
+        if (!server.isAvailable) continue;
+        try {
+          return await server.bind(dn, password, deadline);
+        } catch (error) {
+          last = this.#expect(error);
+          if (last.isAnswered && last.stage === 'operation') throw this.#toError(last);
+          if (last.stage === 'operation') sent++;
+          if (sent > 1 || deadline.isOver) throw this.#toError(last);
+          if (last.stage !== 'waiting' && !last.isAnswered) again.push(server);
+        }
       }
+      candidates = again;
     }
     throw this.#toError(last);
   }

@@ -126,6 +126,11 @@ export class ConnectionPool {
     for (const slot of this.#slots.slice()) slot.connection.destroy(reason);
   }
 
+  /** What was idle while another connection broke is most likely dead too; nobody waits for its answer. */
+  dropIdle(reason: string): void {
+    for (const slot of this.#slots.slice()) if (slot.taken === 0) slot.connection.destroy(reason);
+  }
+
   /** Closes connections that idled or lived too long. */
   retire(): void {
     const now = performance.now();

@@ -51,6 +51,7 @@ export class LdapServer implements AsyncDisposable {
   readonly #end = new AbortController();
   #probing: Promise<void> | undefined;
   #lastProofAt = -Infinity;
+  #lastCountedAt = -Infinity;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -137,6 +138,8 @@ export class LdapServer implements AsyncDisposable {
       return answer;
     } catch (error) {
       this.#failed('bind', error, startedAt);
+      // Whatever cut this connection may have cut the idle ones, and a bind is sent a second time but not a third.
+      if (!lease.connection.isAlive) this.#verifications.dropIdle('another connection broke');
       throw error;
     } finally {
       this.#verifications.release(lease);
@@ -167,9 +170,16 @@ export class LdapServer implements AsyncDisposable {
       this.#breaker.open(error);
     } else {
       // That an established connection broke may be a firewall's doing, to all of them at once: the probe tells.
-      if (error.stage === 'connect' || error.kind === 'protocol') this.#breaker.failure(error);
+      if (error.stage === 'connect' || error.kind === 'protocol') this.#count(error, startedAt);
       this.#suspect();
     }
+  }
+
+  /** What began before the last failure was counted may have broken together with it, by one reset: it counts once. */
+  #count(failure: LdapFailure, startedAt: number): void {
+    if (startedAt <= this.#lastCountedAt) return;
+    this.#lastCountedAt = performance.now();
+    this.#breaker.failure(failure);
   }
 
   #giveUp(cause: unknown): void {
@@ -282,6 +292,17 @@ export class LdapServer implements AsyncDisposable {
 
   async #proveFresh(afterMs: number, budgetMs: number, signal: AbortSignal): Promise<void> {
     if (afterMs > 0) await delay(afterMs, undefined, { signal });
+    try {
+      await this.#proveOnce(budgetMs, signal);
+    } catch (error) {
+      // A reset of everything that is under way hits this connection too. Who lives is there for the next one.
+      if (signal.aborted || (error instanceof LdapFailure && error.isAnswered)) throw error;
+      if (isMisconfiguration(error)) throw error;
+      await this.#proveOnce(budgetMs, signal);
+    }
+  }
+
+  async #proveOnce(budgetMs: number, signal: AbortSignal): Promise<void> {
     const connection = await this.#openForSearch(this.#searches.forget, signal, budgetMs);
     const abort = (): void => connection.destroy('the server did not answer in time');
     signal.addEventListener('abort', abort);

@@ -22,25 +22,44 @@ export interface TcpShim extends AsyncDisposable {
   isSilent: boolean;
   /** Bytes put behind the next answer of the server. */
   append: Buffer | undefined;
+  /** A client's TLS handshake never reaches the server: the connection stays in the middle of it. */
+  holdsHandshakes: boolean;
+  /** Connections in the middle of a handshake that is held. */
+  readonly held: number;
   /** RST on every connection. */
   reset(): void;
+  /** The connections open now answer the next packet with RST, as a balancer that lost them; new ones work. */
+  forget(): void;
   /** The connections open now go silent for good, as behind a firewall that forgot them; new ones work. */
   abandon(): void;
 }
 
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+  isAbandoned: boolean;
+  isForgotten: boolean;
+  isHeld: boolean;
+}
+
+/** First byte of a TLS record that carries a handshake (RFC 8446 section 5.1). */
+const handshakeRecord = 22;
+
 export async function startTcpShim(targetPort: number): Promise<TcpShim> {
-  const pairs = new Set<{ client: Socket; server: Socket; isAbandoned: boolean }>();
+  const pairs = new Set<Pair>();
   const sent: Buffer[] = [];
   let accepted = 0;
   const listener = createServer({ allowHalfOpen: false }, (client) => {
     accepted++;
     const server = connect({ port: targetPort, host: '127.0.0.1', noDelay: true });
-    const pair = { client, server, isAbandoned: false };
+    const pair: Pair = { client, server, isAbandoned: false, isForgotten: false, isHeld: false };
     pairs.add(pair);
     let queue = Promise.resolve();
     client.on('data', (chunk: Buffer) => {
       sent.push(chunk);
-      if (!shim.isSilent && !pair.isAbandoned) server.write(chunk);
+      if (pair.isForgotten) client.resetAndDestroy();
+      if (shim.holdsHandshakes && chunk[0] === handshakeRecord) pair.isHeld = true;
+      if (!pair.isHeld && !shim.isSilent && !pair.isAbandoned) server.write(chunk);
     });
     server.on('data', (chunk: Buffer) => {
       if (shim.isSilent || pair.isAbandoned) return;
@@ -76,9 +95,16 @@ export async function startTcpShim(targetPort: number): Promise<TcpShim> {
     trickleMs: 0,
     delayMs: 0,
     isSilent: false,
+    holdsHandshakes: false,
+    get held() {
+      return [...pairs].filter(({ isHeld }) => isHeld).length;
+    },
     append: undefined as Buffer | undefined,
     reset() {
       for (const { client } of pairs) client.resetAndDestroy();
+    },
+    forget() {
+      for (const pair of pairs) pair.isForgotten = true;
     },
     abandon() {
       for (const pair of pairs) pair.isAbandoned = true;
