@@ -7,7 +7,9 @@
  */
 import type { Socket } from 'node:net';
 import {
+  Attribute,
   type BerWriter,
+  Change,
   Client,
   Filter,
   PasswordPolicyControl,
@@ -20,6 +22,7 @@ import type { Endpoint } from './endpoint.ts';
 import type { LdapEntry } from './entry.ts';
 import { failureOfResult, LdapFailure, resultCode } from './failures.ts';
 import type { EncodedFilter } from './filter.ts';
+import type { EncodedPasswordChange } from './password-encoding.ts';
 
 export interface SearchRequest {
   readonly baseDn: string;
@@ -30,7 +33,7 @@ export interface SearchRequest {
   readonly sizeLimit: number;
 }
 
-/** What the directory says of a password, before anybody decides what it means. */
+/** What the directory says of a password, tried or new, before anybody decides what it means. */
 export interface BindAnswer {
   readonly resultCode: number;
   /** `error` of the password policy control (draft-behera-ldap-password-policy section 6.2). */
@@ -61,6 +64,8 @@ interface PendingOperation {
 
 /** An answer to a bind is small: result, text, one control. */
 const maxBindAnswerBytes = 16_384;
+/** BindResponse, ModifyResponse, ExtendedResponse (RFC 4511 section 4). */
+const responseTags = { bind: 0x61, modify: 0x67, extended: 0x78 } as const;
 
 export class LdapConnection {
   readonly openedAt = performance.now();
@@ -167,8 +172,42 @@ export class LdapConnection {
     // ldapts takes a few bare words for SASL mechanisms; a DN always has a "=". RFC 4513 section 5.1.2: an empty
     // password is an anonymous bind, which servers answer with success.
     if (!dn.includes('=') || password.isEmpty) throw new TypeError('a bind needs a DN and a password');
+    return await this.#alone('bind', async (policy) => {
+      await this.#client.bind(dn, password.reveal(), policy);
+    });
+  }
+
+  /**
+   * Asks for a new password as whoever is bound. Returns every answer, also refusals; throws LdapFailure only when none
+   * came, and then nobody knows which password counts.
+   */
+  async changePassword(change: EncodedPasswordChange): Promise<BindAnswer> {
+    return await this.#alone(change.kind, async (policy) => {
+      if (change.kind === 'extended') {
+        await this.#client.exop(change.oid, change.value, policy);
+        return;
+      }
+      const { dn, attribute: type, oldValue, newValue } = change;
+      const changes = (
+        [
+          ['delete', oldValue],
+          ['add', newValue],
+        ] as const
+      ).map(
+        ([operation, value]) =>
+          new Change({ operation, modification: new Attribute({ type, values: [value] }) }),
+      );
+      await this.#client.modify(dn, changes, policy);
+    });
+  }
+
+  /** An operation that must not share the connection, and whose success is believed only when it is really there. */
+  async #alone(
+    what: keyof typeof responseTags,
+    start: (policy: PolicyControl) => Promise<void>,
+  ): Promise<BindAnswer> {
     if (this.#pending.size > 0 || this.#bindAnswer !== undefined) {
-      throw new TypeError('a bind must be alone on its connection');
+      throw new TypeError(`a ${what} must be alone on its connection`);
     }
     const received: Buffer[] = [];
     this.#bindAnswer = received;
@@ -176,7 +215,9 @@ export class LdapConnection {
     let code: number = resultCode.success;
     let diagnostic = '';
     try {
-      await this.#run('bind', () => this.#client.bind(dn, password.reveal(), policy));
+      await this.#run(what, async () => {
+        await start(policy);
+      });
     } catch (error) {
       if (!(error instanceof LdapFailure) || error.resultCode === undefined) throw error;
       code = error.resultCode;
@@ -185,12 +226,10 @@ export class LdapConnection {
       this.#bindAnswer = undefined;
     }
     // ldapts reads a missing result code as success and takes any kind of response for the answer.
-    if (code === resultCode.success && !isBindSuccess(received)) {
-      this.destroy('the bind was answered with something else than a bind response');
-      throw new LdapFailure('the bind was answered with something else than a bind response', {
-        kind: 'protocol',
-        stage: 'operation',
-      });
+    if (code === resultCode.success && !isSuccess(received, responseTags[what])) {
+      const reason = `the ${what} was answered with something else than its response`;
+      this.destroy(reason);
+      throw new LdapFailure(reason, { kind: 'protocol', stage: 'operation' });
     }
     return {
       resultCode: code,
@@ -375,14 +414,14 @@ class RawFilter extends Filter {
   }
 }
 
-/** Whether `chunks` are exactly one BindResponse ([APPLICATION 1]) with result code 0 (RFC 4511 section 4.2.2). */
-function isBindSuccess(chunks: readonly Buffer[]): boolean {
+/** Whether `chunks` are exactly one response of this kind with result code 0 (RFC 4511 section 4.1.9). */
+function isSuccess(chunks: readonly Buffer[], tag: number): boolean {
   const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
   const message = element(bytes, 0);
   if (message?.tag !== 0x30 || message.end !== bytes.length) return false;
   const id = element(bytes, message.start);
   const response = id?.tag === 0x02 ? element(bytes, id.end) : undefined;
-  const code = response?.tag === 0x61 ? element(bytes, response.start) : undefined;
+  const code = response?.tag === tag ? element(bytes, response.start) : undefined;
   return code?.tag === 0x0a && code.end === code.start + 1 && bytes[code.start] === resultCode.success;
 }
 
