@@ -5,7 +5,7 @@ import { type Clock, systemClock } from './lib/clock.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { AttemptLimits } from './state/attempt-counters.ts';
-import { createHub, type Hub } from './state/hub.ts';
+import { createHub, type Hub, type HubLimits } from './state/hub.ts';
 import { type KeyRingFile, openKeyRingFile } from './state/key-ring-file.ts';
 
 export interface Surroundings {
@@ -19,8 +19,7 @@ export interface Surroundings {
 export function composeHub(config: Config, { logger, metrics, clock = systemClock }: Surroundings): Hub {
   return createHub({
     directory: config.state.directory,
-    attemptLimits: attemptLimits(config),
-    idleTimeoutMs: config.session.idleTimeout,
+    ...hubLimits(config),
     clock,
     logger,
     metrics,
@@ -36,6 +35,11 @@ export function composeKeyRing(
   const ring = openKeyRingFile(file, clock.now());
   if (ring.isExposed) logger.warn('keys.exposed', { file });
   return ring;
+}
+
+/** What of the shared state a changed configuration changes while it runs. */
+export function hubLimits(config: Config): HubLimits {
+  return { attemptLimits: attemptLimits(config), idleTimeoutMs: config.session.idleTimeout };
 }
 
 function attemptLimits({ throttle }: Config): AttemptLimits {

@@ -55,8 +55,8 @@ export interface GatewayWorker extends AsyncDisposable {
   report(): Promise<WorkerReport>;
   /** The first key of the ring signs from now on; assertions signed with another one are made anew. */
   useKeys(ring: KeyRing): void;
-  /** Ends when every request in flight is answered or `server.drainTimeout` is over. */
-  drain(): Promise<void>;
+  /** Ends when every request in flight is answered or `timeoutMs` is over; `idleMs`: how long silent connections stay. */
+  drain(timeoutMs: number, idleMs: number): Promise<void>;
 }
 
 export async function composeWorker(options: WorkerOptions): Promise<GatewayWorker> {
@@ -155,7 +155,7 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       const grpcListener = await listenExternalAuthorization(config.server.grpc.listen, dependencies);
       listeners.push(resources.adopt(grpcListener, end));
     }
-    return gatewayWorker(listeners, config, resources, {
+    return gatewayWorker(listeners, resources, {
       report: async () => {
         sessions.reportMetrics();
         return {
@@ -190,7 +190,6 @@ function refreshed(
 /** The first listener is the public one. */
 function gatewayWorker(
   listeners: readonly [Listener, ...Listener[]],
-  config: Config,
   resources: AsyncDisposableStack,
   { report, useKeys }: Pick<GatewayWorker, 'report' | 'useKeys'>,
 ): GatewayWorker {
@@ -198,8 +197,8 @@ function gatewayWorker(
     address: listeners[0].address,
     report,
     useKeys,
-    drain: async () => {
-      await Promise.all(listeners.map(async (listener) => await listener.drain(config.server.drainTimeout)));
+    drain: async (timeoutMs, idleMs) => {
+      await Promise.all(listeners.map(async (listener) => await listener.drain(timeoutMs, idleMs)));
     },
     [Symbol.asyncDispose]: async () => await resources.disposeAsync(),
   };

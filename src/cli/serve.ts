@@ -1,17 +1,17 @@
 /** `vratar serve`: the primary process. Owns state, workers and the management listener; serves no public traffic. */
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { composeHub, composeKeyRing } from '../compose-primary.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
-import { packConfig } from '../config/transfer.ts';
 import { GatewayError } from '../errors.ts';
 import { type AdminCommand, adminSocketName, createAdminHandler } from '../gateway/admin-commands.ts';
 import { createManagementHandler } from '../gateway/management.ts';
+import { removeRemnant } from '../http/bind.ts';
 import { type Listener, listen } from '../http/listener.ts';
 import type { ListenAddress } from '../http/options.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { FileWatch } from '../lib/file-watch.ts';
 import { createLogger, createStdoutSink, type Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { readinessOf } from '../processes/readiness.ts';
@@ -21,10 +21,13 @@ import { isPublished } from '../state/key-ring.ts';
 import type { KeyRingFile } from '../state/key-ring-file.ts';
 import { version } from '../version.ts';
 import type { RotationReport } from './keys.ts';
+import { generation, Reload } from './reload.ts';
 import { exitInvalid, exitUsage, readArguments } from './usage-mistake.ts';
 
 /** A second SIGINT within this time is the first one again. */
 const echoMs = 500;
+/** A changed configuration is taken over after one or two looks. */
+const lookAtFilesEveryMs = 1_000;
 
 export async function serve(argv: readonly string[]): Promise<number> {
   const options = { config: { type: 'string' } } as const;
@@ -52,13 +55,10 @@ export async function serve(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function run(
-  { config, warnings, path }: LoadedConfig,
-  metrics: Metrics,
-  logger: Logger,
-): Promise<number> {
+async function run(loaded: LoadedConfig, metrics: Metrics, logger: Logger): Promise<number> {
   const startedAt = performance.now();
   const clock = systemClock;
+  const { config, warnings, path } = loaded;
   for (const warning of warnings) logger.warn('config.warning', { warning: formatProblem(path, warning) });
   metrics.collectProcessMetrics();
   metrics.buildInfo.set({ version, node: process.versions.node }, 1);
@@ -66,20 +66,9 @@ async function run(
 
   using hub = composeHub(config, { logger, metrics, clock });
   const keys = composeKeyRing(config, { logger, metrics, clock });
-  const generated = await generatePasswords(config.providers);
-  const pool = new WorkerPool({
-    hub,
-    settings: () => ({
-      config: packConfig(config),
-      generatedHashes: generated.hashes,
-      keyRing: keys.ring,
-    }),
-    count: config.server.workers === 'auto' ? availableParallelism() : config.server.workers,
-    args: ['worker'],
-    drainTimeoutMs: config.server.drainTimeout,
-    clock,
-    logger,
-  });
+  const running = { loaded, generated: await generatePasswords(config.providers) };
+  const pool = new WorkerPool({ hub, args: ['worker'], clock, logger, metrics });
+  const reload = new Reload(running, { pool, hub, keys, metrics, logger, clock, onPasswords: greet });
   const stop = Promise.withResolvers<string>();
   let isDraining = false;
   let drainingSince = 0;
@@ -109,8 +98,20 @@ async function run(
     }),
   });
   let admin: Listener | undefined;
+  const started = Promise.withResolvers<void>();
+  // From the first moment on: what changes while the workers start is not missed.
+  using _watch = new FileWatch({
+    files: () => reload.files,
+    everyMs: lookAtFilesEveryMs,
+    onChange: async () => {
+      await started.promise;
+      if (!isDraining) await reload.run();
+    },
+  });
   try {
-    const address = await pool.start();
+    removeRemnant(config.server.listen);
+    if (config.server.grpc !== undefined) removeRemnant(config.server.grpc.listen);
+    const address = await pool.start(generation(running, keys));
     admin = await listenForCommands(
       config,
       { 'keys/rotate': async (parameters) => await rotateKeys(keys, pool, clock, parameters) },
@@ -124,9 +125,10 @@ async function run(
       workers: pool.listening,
       startMs: Math.round(performance.now() - startedAt),
     });
-    greet(config, generated.passwords);
+    greet(config, running.generated.passwords);
+    started.resolve();
     const signal = await stop.promise;
-    logger.info('draining', { signal, drainTimeoutMs: config.server.drainTimeout });
+    logger.info('draining', { signal, drainTimeoutMs: reload.config.server.drainTimeout });
     await pool.drain();
     logger.info('stopped');
     return 0;
@@ -187,5 +189,5 @@ function describeAddress(address: ListenAddress): string {
 }
 
 function ignore(): void {
-  // A terminal that closes is no reason to end; reloading does not need a signal.
+  // A terminal that closes is no reason to end; reloading needs no signal: the files are watched.
 }

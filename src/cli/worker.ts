@@ -3,7 +3,7 @@ import { composeWorker } from '../compose.ts';
 import { unpackConfig } from '../config/transfer.ts';
 import { GatewayError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
-import { createLogger, createStdoutSink } from '../observability/logger.ts';
+import { createLogger, createStdoutSink, type Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { type PrimaryCalls, primaryCalls, type WorkerCalls, workerCalls } from '../processes/messages.ts';
 import { answerCalls, Caller } from '../state/calls.ts';
@@ -41,8 +41,8 @@ export async function worker(): Promise<number> {
     {
       report: async () => await gateway.report(),
       useKeys: async (ring) => await Promise.resolve(gateway.useKeys(ring)),
-      drain: async () => {
-        gateway.drain().then(drained.resolve, drained.reject);
+      drain: async (timeoutMs, idleMs) => {
+        gateway.drain(timeoutMs, idleMs).then(drained.resolve, drained.reject);
         await Promise.resolve();
       },
     },
@@ -58,10 +58,21 @@ export async function worker(): Promise<number> {
   );
 
   await drained.promise;
+  if (process.connected) await sayFarewell(primary, metrics, logger);
   await gateway[Symbol.asyncDispose]();
   sink.flush();
   process.disconnect();
   return 0;
+}
+
+/** What is not told in time is missing in the sums, nothing worse. */
+async function sayFarewell(primary: Caller<PrimaryCalls>, metrics: Metrics, logger: Logger): Promise<void> {
+  try {
+    await primary.call('farewell', await metrics.report());
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    logger.warn('worker.farewell-failed', { error });
+  }
 }
 
 function leaveToPrimary(): void {

@@ -35,6 +35,8 @@ export interface LoadedConfig {
   readonly warnings: readonly Problem[];
   /** Absolute path of the file. */
   readonly path: string;
+  /** The file and those it names: whoever changes one of them changes the configuration. */
+  readonly files: readonly string[];
   /** Places a finding that needed more than the file, such as a server that does not answer. */
   readonly locate: (finding: Finding) => Problem;
 }
@@ -65,7 +67,8 @@ export function loadConfig(path: string, { env }: LoadOptions): LoadedConfig {
   if (typeof read !== 'string') throw whole(read.fault);
   const result = readConfig(read, { folder: dirname(file), env });
   if (result.config === undefined) throw new ConfigInvalidError(path, result.problems, result.warnings);
-  return { config: result.config, warnings: result.warnings, path: file, locate: result.locate };
+  const { config, warnings, files, locate: place } = result;
+  return { config, warnings, path: file, files: [file, ...files], locate: place };
 }
 
 export interface ReadConfig {
@@ -73,6 +76,8 @@ export interface ReadConfig {
   readonly config: Config | undefined;
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
+  /** Absolute paths of the files the text names. */
+  readonly files: readonly string[];
   readonly locate: (finding: Finding) => Problem;
 }
 
@@ -81,7 +86,8 @@ export function readConfig(text: string, context: ReferenceContext): ReadConfig 
   const document = readDocument(text);
   const place = (finding: Finding): Problem => locate(finding, document);
   if (document.value === undefined) {
-    return { config: undefined, problems: inFileOrder(document.problems), warnings: [], locate: place };
+    const problems = inFileOrder(document.problems);
+    return { config: undefined, problems, warnings: [], files: [], locate: place };
   }
   const { value } = document;
   const unsupported = unsupportedFindings(value);
@@ -103,14 +109,17 @@ export function readConfig(text: string, context: ReferenceContext): ReadConfig 
     ].map(place),
   ]);
   const warnings = inFileOrder([...references.warnings, ...adviceFor(readable)].map(place));
-  if (!parsed.success || problems.length > 0) return { config: undefined, problems, warnings, locate: place };
+  const { files } = references;
+  if (!parsed.success || problems.length > 0) {
+    return { config: undefined, problems, warnings, files, locate: place };
+  }
   // Defaults are relative to the file as well.
   resolveReferences(
     parsed.data,
     marked.filter(({ mark }) => mark === 'path'),
     context,
   );
-  return { config: parsed.data, problems, warnings, locate: place };
+  return { config: parsed.data, problems, warnings, files, locate: place };
 }
 
 function crossChecks(readable: Readable): readonly Finding[] {

@@ -20,6 +20,8 @@ export interface ReferenceContext {
 export interface ReferenceFindings {
   readonly problems: readonly Finding[];
   readonly warnings: readonly Finding[];
+  /** Absolute paths of the files it read or that must be there. */
+  readonly files: readonly string[];
 }
 
 /** Replaces references in `value` in place. What has the wrong shape is left for the schema to object to. */
@@ -30,25 +32,26 @@ export function resolveReferences(
 ): ReferenceFindings {
   const problems: Finding[] = [];
   const warnings: Finding[] = [];
+  const files: string[] = [];
   for (const { mark, path } of marked) {
     for (const place of findPlaces(value, path)) {
-      if (mark === 'secret') resolveSecret(place, context, problems, warnings);
+      if (mark === 'secret') resolveSecret(place, context, { problems, warnings, files });
       else if (typeof place.value === 'string' && place.value !== '') {
         const file = resolve(context.folder, place.value);
         place.replace(file);
+        if (mark === 'existingFile') files.push(file);
         const fault = mark === 'existingFile' ? fileFault(file) : undefined;
         if (fault !== undefined) problems.push({ path: place.path, message: fault });
       }
     }
   }
-  return { problems, warnings };
+  return { problems, warnings, files };
 }
 
 function resolveSecret(
   { path, value, replace }: Place,
   { folder, env }: ReferenceContext,
-  problems: Finding[],
-  warnings: Finding[],
+  { problems, warnings, files }: { problems: Finding[]; warnings: Finding[]; files: string[] },
 ): void {
   const refuse = (at: Finding['path'], message: string): void => {
     problems.push({ path: at, message });
@@ -69,7 +72,9 @@ function resolveSecret(
     if (text === '') return refuse(at, `the environment variable ${reference.name} is empty`);
     return replace(new Secret(text));
   }
-  const read = readSecretFile(resolve(folder, reference.name));
+  const file = resolve(folder, reference.name);
+  files.push(file);
+  const read = readSecretFile(file);
   if (read.fault !== undefined) return refuse(at, read.fault);
   if (read.isExposed) {
     warnings.push({ path: at, message: 'the file is readable for other accounts; make its mode 0600' });

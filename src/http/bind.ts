@@ -1,4 +1,5 @@
 /** Binds a server to a configured address, TCP or unix socket. Knows nothing of what is spoken there. */
+import cluster from 'node:cluster';
 import { chmodSync, rmSync } from 'node:fs';
 import type { AddressInfo, Server } from 'node:net';
 import type { ListenAddress } from './options.ts';
@@ -8,8 +9,8 @@ export async function bind(server: Server, address: ListenAddress): Promise<List
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
   if (address.kind === 'unix') {
-    // A socket file that a killed process left behind would refuse the address.
-    rmSync(address.path, { force: true });
+    // Worker processes share the socket that their primary opened: here it is no remnant.
+    if (!cluster.isWorker) removeRemnant(address);
     server.listen({ path: address.path, backlog: 1_024 }, resolve);
   } else {
     server.listen({ host: address.host, port: address.port, backlog: 1_024 }, resolve);
@@ -21,4 +22,9 @@ export async function bind(server: Server, address: ListenAddress): Promise<List
     return address;
   }
   return { ...address, port: (server.address() as AddressInfo).port };
+}
+
+/** A socket file that a killed process left behind would refuse the address. Call it before workers are forked. */
+export function removeRemnant(address: ListenAddress): void {
+  if (address.kind === 'unix') rmSync(address.path, { force: true });
 }

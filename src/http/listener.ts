@@ -4,7 +4,7 @@
  */
 
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { bind } from './bind.ts';
 import { Connections } from './connections.ts';
 import { maxClientConnections } from './descriptors.ts';
@@ -19,10 +19,12 @@ export type RequestHandler = (request: IncomingMessage, response: ServerResponse
 export interface Listener {
   readonly address: ListenAddress;
   /**
-   * Takes no new connection, says `Connection: close` on every answer, closes silent connections at once,
-   * and the rest when their requests end or after `timeoutMs`. Resolves when no socket is left.
+   * Takes no new connection and says `Connection: close` on every answer. Silent connections are closed after `idleMs`
+   * (default 0), the others when their requests end or after `timeoutMs`. Resolves when no socket is left.
+   * A client that is just sending its next request when a silent connection closes gets no answer: `idleMs` is for
+   * those, they are answered and told to open another connection.
    */
-  drain(timeoutMs: number): Promise<void>;
+  drain(timeoutMs: number, idleMs?: number): Promise<void>;
 }
 
 export interface ListenerOptions {
@@ -90,15 +92,17 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const address = await bind(server, options.address);
   return {
     address,
-    drain: async (timeoutMs) => {
+    drain: async (timeoutMs, idleMs = 0) => {
       isDraining = true;
       for (const socket of connections.sockets()) endAfterAnswer(socket, connections.latestAnswer(socket));
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
+      // The server's own close() would end silent connections at once.
+      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+      const sweep = setTimeout(() => server.closeIdleConnections(), Math.min(idleMs, timeoutMs));
       const cut = setTimeout(() => {
         for (const socket of connections.sockets()) socket.destroy();
       }, timeoutMs);
       await closed;
+      clearTimeout(sweep);
       clearTimeout(cut);
     },
   };

@@ -13,6 +13,8 @@ export type MetricsReport = readonly object[];
 
 export class Metrics {
   readonly #registry = new Registry();
+  /** What processes counted that are gone. */
+  #absorbed: MetricsReport = [];
 
   readonly httpRequests = new HotCounter({
     name: 'vratar_http_requests_total',
@@ -150,12 +152,15 @@ export class Metrics {
     return [...hot.map((metric) => metric.report()), ...(await this.#registry.getMetricsAsJSON())];
   }
 
+  /** Adds what a process counted that is gone now, so that no counter falls when it ends. Its gauges went with it. */
+  async absorb(report: MetricsReport): Promise<void> {
+    const merged = aggregate([this.#absorbed, report.filter(isCumulative)]);
+    this.#absorbed = await merged.getMetricsAsJSON();
+  }
+
   /** Prometheus text format (version 0.0.4) of this process and `others` together. */
   async expose(others: readonly MetricsReport[] = []): Promise<{ contentType: string; body: string }> {
-    const reports = [await this.report(), ...others] as unknown as Parameters<
-      typeof AggregatorRegistry.aggregate
-    >[0];
-    const merged = AggregatorRegistry.aggregate(reports);
+    const merged = aggregate([await this.report(), this.#absorbed, ...others]);
     return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, body: await merged.metrics() };
   }
 
@@ -175,4 +180,14 @@ export class Metrics {
   #histogram<Label extends string>(name: string, help: string, labelNames: Label[]): Histogram<Label> {
     return new Histogram({ name, help, labelNames, registers: [this.#registry], buckets: secondsBuckets });
   }
+}
+
+function aggregate(reports: readonly MetricsReport[]): Registry {
+  return AggregatorRegistry.aggregate(
+    reports as unknown as Parameters<typeof AggregatorRegistry.aggregate>[0],
+  );
+}
+
+function isCumulative(metric: object): boolean {
+  return 'type' in metric && (metric.type === 'counter' || metric.type === 'histogram');
 }

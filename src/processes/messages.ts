@@ -1,6 +1,7 @@
 /** What the primary and its workers ask of each other besides the shared state. */
 import type { WorkerReport } from '../compose.ts';
 import type { PackedConfig } from '../config/transfer.ts';
+import type { MetricsReport } from '../observability/metrics.ts';
 import type { KeyRing } from '../state/key-ring.ts';
 
 /** Answered by the primary. */
@@ -9,6 +10,8 @@ export interface PrimaryCalls {
   settings(): Promise<WorkerSettings>;
   /** The worker is listening at this address. */
   listening(address: string): Promise<void>;
+  /** What the worker counted in its life, told right before it exits. */
+  farewell(metrics: MetricsReport): Promise<void>;
 }
 
 export interface WorkerSettings {
@@ -24,7 +27,7 @@ export interface WorkerCalls {
   /** The keys of assertions have changed. */
   useKeys(ring: KeyRing): Promise<void>;
   /** Stops taking connections; the worker exits by itself when its requests are answered. */
-  drain(): Promise<void>;
+  drain(timeoutMs: number, idleMs: number): Promise<void>;
 }
 
 export const primaryCalls = 'primary.calls';

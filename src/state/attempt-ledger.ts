@@ -41,12 +41,17 @@ type Trial = { readonly reservation: Reservation; readonly blockedBy: Entry | un
 
 export class AttemptLedger implements AttemptCounters {
   readonly #clock: Clock;
-  readonly #limits: AttemptLimits;
+  #limits: AttemptLimits;
   readonly #entries = new LRUCache<string, Entry>({ max: maxKeys });
   #waiting = 0;
 
   constructor(clock: Clock, limits: AttemptLimits) {
     this.#clock = clock;
+    this.#limits = limits;
+  }
+
+  /** For accounts and addresses counted from now on. */
+  limit(limits: AttemptLimits): void {
     this.#limits = limits;
   }
 

@@ -26,7 +26,7 @@ export const maxPrunedRows = 500;
 
 export class EmbeddedSessions implements SessionStore, Disposable {
   readonly #clock: Clock;
-  readonly #idleTimeoutMs: number;
+  #idleTimeoutMs: number;
   readonly #sessions: SessionTable;
   readonly #revocations: RevocationTable;
   readonly #sessionWrites: WriteBatch;
@@ -48,6 +48,10 @@ export class EmbeddedSessions implements SessionStore, Disposable {
     }
     this.#sessionWrites = new WriteBatch(this.#sessions.database, commitDelayMs);
     this.#revocationWrites = new WriteBatch(this.#revocations.database, commitDelayMs);
+  }
+
+  limit({ idleTimeoutMs }: SessionLimits): void {
+    this.#idleTimeoutMs = idleTimeoutMs;
   }
 
   async load(key: SessionKey): Promise<StoredSession | undefined> {

@@ -15,10 +15,13 @@ import { EmbeddedSessions } from './embedded-sessions.ts';
 import { type HubMethods, hubCalls, hubEvents } from './hub-methods.ts';
 import type { SessionEvent, SessionLimits, SessionStore } from './session-store.ts';
 
-export interface HubOptions extends SessionLimits {
+export interface HubLimits extends SessionLimits {
+  readonly attemptLimits: AttemptLimits;
+}
+
+export interface HubOptions extends HubLimits {
   /** Folder of the SQLite files, created with mode 0700; `:memory:` keeps nothing. */
   readonly directory: string;
-  readonly attemptLimits: AttemptLimits;
   readonly clock: Clock;
   readonly logger: Logger;
   /** For the number of sessions. */
@@ -29,6 +32,8 @@ export interface Hub extends Disposable {
   /** The same state for the primary's own use. */
   readonly sessions: SessionStore;
   readonly counters: AttemptCounters;
+  /** Other limits from now on; what is locked stays locked. */
+  limit(limits: HubLimits): void;
   /** Answers one worker until disposed; the channel's end does the same. */
   attach(channel: Channel): Disposable;
 }
@@ -62,6 +67,10 @@ export function createHub(options: HubOptions): Hub {
   return {
     sessions,
     counters,
+    limit: (limits) => {
+      sessions.limit(limits);
+      counters.limit(limits.attemptLimits);
+    },
     attach: (channel) => {
       const answers = answerCalls<HubMethods>(channel, hubCalls, methods, {
         onDefect: (method, error) => logger.error('state.call-failed', { method, error }),

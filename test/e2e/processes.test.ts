@@ -217,3 +217,33 @@ test('an invalid configuration ends with 78 and names every problem with its pla
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+test('several workers share a unix socket, and one that is replaced finds it again', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'vratar-unix-'));
+  const socketPath = join(folder, 'public.sock');
+  try {
+    // As a killed gateway leaves it behind.
+    writeFileSync(socketPath, '');
+    await using gateway = await startGatewayProcess(
+      config('http://127.0.0.1:1', { server: { listen: `unix:${socketPath}` } }),
+      folder,
+    );
+    const status = async (): Promise<number | undefined> =>
+      await new Promise((resolve, reject) => {
+        request({ socketPath, path: '/_vratar/login', headers: { Host: app[1] } }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        })
+          .once('error', reject)
+          .end();
+      });
+    for (let i = 0; i < 4; i++) assert.equal(await status(), 200);
+    const [victim] = workersOf(gateway);
+    process.kill(victim as number, 'SIGKILL');
+    await until(() => workersOf(gateway).length === 2 && !workersOf(gateway).includes(victim as number));
+    await until(async () => (await management(gateway, '/readyz')).status === 200);
+    for (let i = 0; i < 4; i++) assert.equal(await status(), 200);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

@@ -90,6 +90,8 @@ export interface GatewayProcess extends AsyncDisposable {
   readonly errors: string;
   /** Password that was generated for a local account without one, read from the terminal as a person would. */
   passwordOf(username: string): Promise<string>;
+  /** Writes another configuration where the gateway reads it. */
+  configure(config: GatewaySetup['config']): void;
   /** Sends a signal to the primary and answers its exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -141,6 +143,7 @@ export async function startGatewayProcess(
       await until(() => new RegExp(`account +${username}\\n +password +(\\S+)`).exec(errors)?.[1], {
         what: `a password for ${username} on the terminal`,
       }),
+    configure: (changed) => void writeConfig(own, changed),
     stop,
     [Symbol.asyncDispose]: async () => {
       if (child.exitCode === null && child.signalCode === null) await stop('SIGKILL');

@@ -10,7 +10,11 @@ export interface GeneratedPasswords {
   readonly passwords: ReadonlyMap<string, string>;
 }
 
-export async function generatePasswords(providers: readonly ProviderOptions[]): Promise<GeneratedPasswords> {
+/** Accounts that have a password in `previous` keep it. */
+export async function generatePasswords(
+  providers: readonly ProviderOptions[],
+  previous: GeneratedPasswords = { hashes: new Map(), passwords: new Map() },
+): Promise<GeneratedPasswords> {
   const hashes = new Map<string, string>();
   const passwords = new Map<string, string>();
   for (const provider of providers) {
@@ -18,9 +22,9 @@ export async function generatePasswords(providers: readonly ProviderOptions[]): 
     for (const { username, passwordHash } of provider.users) {
       if (passwordHash !== undefined) continue;
       const account = generatedAccount(provider.name, username);
-      const password = generatePassword();
+      const password = previous.passwords.get(account) ?? generatePassword();
       passwords.set(account, password);
-      hashes.set(account, await createPasswordHash(password));
+      hashes.set(account, previous.hashes.get(account) ?? (await createPasswordHash(password)));
     }
   }
   return { hashes, passwords };
