@@ -50,6 +50,8 @@ export class ConnectionPool {
   #slots: Slot[] = [];
   #waiters: Waiter[] = [];
   #opening = 0;
+  /** Places kept for connections that are opened elsewhere. */
+  #reserved = 0;
   /** Ends the openings under way when the server is given up. */
   #openings = new AbortController();
   #isClosed = false;
@@ -102,13 +104,29 @@ export class ConnectionPool {
     if (this.#waiters.length > 0) this.#pump();
   }
 
-  /** Takes over a connection opened elsewhere (by a probe), or closes it when there is no room. */
-  adopt(connection: LdapConnection): void {
-    if (this.#isClosed || this.#slots.length + this.#opening >= this.#options.maxConnections) {
-      void connection.close();
-      return;
+  /**
+   * Keeps a place for a connection that a probe opens, so that the server never sees more of them than the limit. When
+   * all are taken, the connection with the least work makes room; `false`: all are being opened, try again. Give the
+   * place back with `fill`.
+   */
+  reserve(): boolean {
+    let least: Slot | undefined;
+    if (!this.#hasRoom) {
+      for (const slot of this.#slots) if (slot.taken < (least?.taken ?? Infinity)) least = slot;
+      if (least === undefined) return false;
     }
-    this.#add(connection);
+    this.#reserved++;
+    least?.connection.destroy('it made room for a proof of life');
+    return true;
+  }
+
+  /** Takes over the connection a place was reserved for; `undefined`: none came of it. */
+  fill(connection: LdapConnection | undefined): void {
+    this.#reserved--;
+    if (connection?.isAlive === true) {
+      if (this.#isClosed) void connection.close();
+      else this.#add(connection);
+    }
     this.#pump();
   }
 
@@ -156,7 +174,7 @@ export class ConnectionPool {
   }
 
   #take(): Slot | undefined {
-    const { growAt, maxPerConnection, maxConnections } = this.#options;
+    const { growAt, maxPerConnection } = this.#options;
     let least: Slot | undefined;
     for (const slot of this.#slots) {
       if (slot.taken < growAt) {
@@ -166,7 +184,7 @@ export class ConnectionPool {
       if (least === undefined || slot.taken < least.taken) least = slot;
     }
     if (least === undefined) return undefined;
-    if (this.#opening === 0 && this.#slots.length < maxConnections && !this.#isClosed) void this.#open();
+    if (this.#opening === 0 && this.#hasRoom && !this.#isClosed) void this.#open();
     if (least.taken >= maxPerConnection) return undefined;
     least.taken++;
     return least;
@@ -180,10 +198,11 @@ export class ConnectionPool {
       this.#waiters.shift()?.resolve(slot);
     }
     const wanted = Math.ceil(this.#waiters.length / this.#options.maxPerConnection);
-    const { maxConnections } = this.#options;
-    while (this.#opening < wanted && this.#slots.length + this.#opening < maxConnections && !this.#isClosed) {
-      void this.#open();
-    }
+    while (this.#opening < wanted && this.#hasRoom && !this.#isClosed) void this.#open();
+  }
+
+  get #hasRoom(): boolean {
+    return this.#slots.length + this.#opening + this.#reserved < this.#options.maxConnections;
   }
 
   async #open(): Promise<void> {

@@ -303,18 +303,24 @@ export class LdapServer implements AsyncDisposable {
   }
 
   async #proveOnce(budgetMs: number, signal: AbortSignal): Promise<void> {
-    const connection = await this.#openForSearch(this.#searches.forget, signal, budgetMs);
-    const abort = (): void => connection.destroy('the server did not answer in time');
-    signal.addEventListener('abort', abort);
+    let proven: LdapConnection | undefined;
+    while (!this.#searches.reserve()) await delay(20, undefined, { signal });
     try {
-      await this.#prove(connection, budgetMs);
-    } catch (error) {
-      connection.destroy('the server did not answer');
-      throw error;
+      const connection = await this.#openForSearch(this.#searches.forget, signal, budgetMs);
+      const abort = (): void => connection.destroy('the server did not answer in time');
+      signal.addEventListener('abort', abort);
+      try {
+        await this.#prove(connection, budgetMs);
+        proven = connection;
+      } catch (error) {
+        connection.destroy('the server did not answer');
+        throw error;
+      } finally {
+        signal.removeEventListener('abort', abort);
+      }
     } finally {
-      signal.removeEventListener('abort', abort);
+      this.#searches.fill(proven);
     }
-    this.#searches.adopt(connection);
   }
 
   #tidy(): void {

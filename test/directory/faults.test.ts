@@ -28,7 +28,10 @@ test('after the server closed idle connections ten people at once sign in', asyn
   const all = async () =>
     await Promise.all(Array.from({ length: 10 }, async (_, n) => await corp.judge(...person(n))));
   assert.deepEqual(new Set(await all()), new Set(['verified']));
-  await until(async () => (await idle.openConnections()) === 0, { what: 'the idle time-out' });
+  await until(async () => (await idle.openConnections()) === 0, {
+    timeoutMs: 60_000,
+    what: 'the idle time-out',
+  });
   assert.deepEqual(new Set(await all()), new Set(['verified']));
 });
 
