@@ -11,6 +11,7 @@ import { checkDirectories } from './checks/directories.ts';
 import { checkIdentityHeaders } from './checks/identity-headers.ts';
 import { checkListeners } from './checks/listeners.ts';
 import { checkNames } from './checks/names.ts';
+import { checkZimbra } from './checks/zimbra.ts';
 import { type ConfigDocument, readDocument } from './document.ts';
 import {
   type ConfigPath,
@@ -129,6 +130,7 @@ function crossChecks(readable: Readable): readonly Finding[] {
     ...checkDirectories(readable),
     ...checkApplications(readable),
     ...checkIdentityHeaders(readable),
+    ...checkZimbra(readable),
   ];
 }
 

@@ -1,4 +1,4 @@
-/** Values found in a document by a pattern of keys, where `'*'` stands for every item of a list. */
+/** Values found in a document by a pattern: `'*'` stands for every item of a list, `'{*}'` for every value of a mapping. */
 import type { ConfigPath, PathStep } from './problem.ts';
 
 export interface Place {
@@ -12,8 +12,7 @@ export function findPlaces(root: unknown, pattern: readonly string[]): readonly 
   const [step, ...rest] = pattern;
   if (step === undefined || typeof root !== 'object' || root === null) return [];
   const holder = root as Record<PathStep, unknown>;
-  const keys: readonly PathStep[] =
-    step === '*' ? (Array.isArray(root) ? root.map((_, index) => index) : []) : ownKey(root, step);
+  const keys = keysAt(root, step);
   return keys.flatMap((key): readonly Place[] => {
     if (rest.length === 0) {
       return [
@@ -28,6 +27,12 @@ export function findPlaces(root: unknown, pattern: readonly string[]): readonly 
     }
     return findPlaces(holder[key], rest).map((place) => ({ ...place, path: [key, ...place.path] }));
   });
+}
+
+function keysAt(root: object, step: string): readonly PathStep[] {
+  if (step === '*') return Array.isArray(root) ? root.map((_, index) => index) : [];
+  if (step === '{*}') return Array.isArray(root) ? [] : Object.keys(root);
+  return ownKey(root, step);
 }
 
 function ownKey(root: object, key: string): readonly string[] {

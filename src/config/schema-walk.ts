@@ -9,7 +9,7 @@ type Definition = z.core.$ZodTypes['_zod']['def'];
 /** What the loader does with a value before the schema sees it. */
 export type LoaderMark = 'secret' | 'existingFile' | 'path';
 
-/** A place in the schema; `'*'` stands for every item of a list. */
+/** A place in the schema; `'*'` stands for every item of a list, `'{*}'` for every value of a mapping. */
 export interface MarkedPlace {
   readonly mark: LoaderMark;
   readonly path: readonly string[];
@@ -31,6 +31,8 @@ export function findMarkedPlaces(schema: Schema): readonly MarkedPlace[] {
       for (const [key, child] of Object.entries(definition.shape)) visit(child, [...path, key]);
     } else if (definition.type === 'array') {
       visit(definition.element, [...path, '*']);
+    } else if (definition.type === 'record') {
+      visit(definition.valueType, [...path, '{*}']);
     } else if (definition.type === 'union') {
       for (const option of definition.options) visit(option, path);
     }

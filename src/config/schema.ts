@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { applicationOptions, roleOptions } from '../access/options.ts';
 import { directoryOptions } from '../directory/options.ts';
 import { managementOptions, serverOptions } from '../http/options.ts';
+import { zimbraOptions } from '../preauth/options.ts';
 import { providerOptions, throttleOptions } from '../providers/options.ts';
 import { sessionOptions } from '../session/options.ts';
 import { keysOptions, stateOptions } from '../state/options.ts';
@@ -22,6 +23,10 @@ export const configSchema = z.strictObject({
     .default([])
     .describe('what people are granted at sign-in and at every refresh; all entries that match apply'),
   applications: z.array(applicationOptions).default([]).describe('what is protected, and for whom'),
+  zimbra: z
+    .array(zimbraOptions)
+    .default([])
+    .describe('Zimbra and Carbonio mailboxes, opened without a password'),
   keys: keysOptions.prefault({}).describe('keys the gateway makes for itself'),
   throttle: throttleOptions.prefault({}).describe('limits on failed sign-ins'),
 });

@@ -21,13 +21,12 @@ const rows: readonly Row[] = [
   { path: ['server', 'tls'] },
   { path: ['state', 'driver'], values: oneOf('redis') },
   { path: ['state', 'redis'] },
-  { path: ['providers', '*', 'type'], values: oneOf('kerberos', 'oidc', 'token', 'cookie', 'rest') },
+  { path: ['providers', '*', 'type'], values: oneOf('oidc', 'token', 'cookie', 'rest') },
   { path: ['applications', '*', 'upstream'], values: Array.isArray },
   {
     path: ['applications', '*', 'credentials', '*'],
-    values: oneOf('negotiate', 'bearer'),
+    values: oneOf('bearer'),
   },
-  { path: ['zimbra'] },
 ];
 
 /** One finding for every use of a feature this version does not have. */

@@ -77,13 +77,13 @@ test('workers: auto counts the cores of this machine', async () => {
 test('a broken configuration exits 78 and prints every problem, warnings after them', async () => {
   const file = write(
     'broken.yaml',
-    'server: { publicUrl: "http://login.example.com" }\nproviders: [ { name: a, type: local, users: [] } ]\nzimbra: []\nmanagement: { listen: here }\n',
+    'server: { publicUrl: "http://login.example.com" }\nproviders: [ { name: a, type: local, users: [] } ]\nstate: { driver: redis }\nmanagement: { listen: here }\n',
   );
   const { code, out } = await run(['--config', file]);
   assert.equal(code, 78);
   assert.deepEqual(out, [
     'broken.yaml:2:45 providers[0].users: must not be empty',
-    'broken.yaml:3:1 zimbra: is not supported by this version',
+    'broken.yaml:3:18 state.driver: "redis" is not supported by this version',
     'broken.yaml:4:23 management.listen: expected host:port, [::]:port or unix:/path',
     'warning: broken.yaml:1:22 server.publicUrl: http: passwords and the session cookie travel in clear text, the cookie is not Secure',
   ]);

@@ -8,7 +8,6 @@ const unsupported: readonly (readonly [yaml: string, expect: string])[] = [
   ['server: { publicUrl: "https://a.example", tls: { keyFile: a } }', '1:43 server.tls'],
   [`${serverLine}state: { driver: redis }`, '2:18 state.driver: "redis"'],
   [`${serverLine}state: { redis: { url: "rediss://a" } }`, '2:10 state.redis'],
-  [`${serverLine}zimbra: [ { name: mail } ]`, '2:1 zimbra'],
   [
     `${serverLine}providers: [ { name: sso, type: kerberos, keytab: /a } ]`,
     '2:33 providers[0].type: "kerberos"',

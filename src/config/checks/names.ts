@@ -9,6 +9,7 @@ export function checkNames(config: Readable): readonly Finding[] {
     ...duplicateNames('directories', config.directories),
     ...duplicateNames('providers', config.providers),
     ...duplicateNames('applications', config.applications),
+    ...duplicateNames('zimbra', config.zimbra),
     ...duplicateAccounts(config),
     ...unknownReferences(config),
   ];
@@ -67,7 +68,8 @@ function unknownReferences({ providers, roles, applications, declared }: Readabl
   };
 
   providers.forEach((provider, index) => {
-    if (provider?.type === 'ldap') expectDirectory(provider.directory, ['providers', index, 'directory']);
+    if (provider === undefined || provider.type === 'local' || provider.directory === undefined) return;
+    expectDirectory(provider.directory, ['providers', index, 'directory']);
   });
   roles.forEach((role, index) => {
     const { provider, group, user } = role?.when ?? {};
