@@ -86,6 +86,9 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       directories,
       groupTable: groups,
       generatedHashes: options.generatedHashes,
+      stateDirectory: config.state.directory,
+      logger,
+      metrics,
     });
     for (const provider of providers) resources.use(provider);
     const chain = createSignInChain({
@@ -132,7 +135,9 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       credentials: new Credentials({ sessions, sessionCookie, requestSignIn }),
       chain,
       grantRoles,
-      passwordProviders: providers.map(({ name, title }) => ({ name, title })),
+      passwordProviders: providers
+        .filter(({ type }) => type !== 'kerberos')
+        .map(({ name, title }) => ({ name, title })),
       publicKeys: () => publicKeySet(ring.keys.filter((key) => isPublished(key, clock.now()))),
       pages,
       assets,
@@ -214,7 +219,7 @@ async function signerFor(config: Config, { keys }: KeyRing): Promise<AssertionSi
 /** How long a person is served whose provider cannot confirm them: as long as its directory's last answer serves. */
 function staleForMs(config: Config, providerName: string): number {
   const provider = config.providers.find(({ name }) => name === providerName);
-  if (provider?.type !== 'ldap') return Number.POSITIVE_INFINITY;
+  if (provider === undefined || provider.type === 'local') return Number.POSITIVE_INFINITY;
   const directory = config.directories.find(({ name }) => name === provider.directory);
   return directory?.cache.staleFor ?? Number.POSITIVE_INFINITY;
 }

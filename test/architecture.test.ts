@@ -116,8 +116,8 @@ const vendors: Readonly<Record<string, (path: string) => boolean>> = {
     ].includes(path),
 };
 
-/** Entry points and the configuration; everything else is told what it needs. */
-const readsEnvironment = /^(config|cli)\/|^(main|launcher)\./;
+/** Entry points and the configuration; everything else is told what it needs. libkrb5 listens to nothing else. */
+const readsEnvironment = /^(config|cli)\/|^(main|launcher)\.|^providers\/kerberos\/environment\.ts$/;
 
 const drawerNames = /(^|\/)(utils?|helpers?|common|types|index|manager|service|misc|shared)(\.ts|\/)/;
 

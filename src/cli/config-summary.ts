@@ -1,6 +1,7 @@
 /** A valid configuration in a few lines: what is served, who may sign in, and what it costs the directories. */
 import type { Config } from '../config/schema.ts';
 import type { DirectoryOptions } from '../directory/options.ts';
+import type { ProviderOptions } from '../providers/options.ts';
 
 /** Search connections per server and worker, on top of `pool.connections`. */
 const searchConnections = 2;
@@ -18,15 +19,25 @@ export function summarizeConfig(config: Config, cores: number): string {
         `  ${name}: ${served.map((host) => `${host}${pathPrefix}`).join(', ')} -> ${upstream ?? 'forward-auth only'}, ${count(rules.length, 'rule')}`,
     ),
     `${count(providers.length, 'provider')}`,
-    ...providers.map((provider) =>
-      provider.type === 'ldap'
-        ? `  ${provider.name}: ldap, directory ${provider.directory}`
-        : `  ${provider.name}: local, ${count(provider.users.length, 'account')}`,
-    ),
+    ...providers.map((provider) => `  ${provider.name}: ${describeProvider(provider)}`),
     `${count(directories.length, 'directory', 'directories')}`,
     ...directories.map((directory) => `  ${directory.name}: ${describeConnections(directory, workers)}`),
     '',
   ].join('\n');
+}
+
+function describeProvider(provider: ProviderOptions): string {
+  switch (provider.type) {
+    case 'ldap':
+      return `ldap, directory ${provider.directory}`;
+    case 'local':
+      return `local, ${count(provider.users.length, 'account')}`;
+    case 'kerberos': {
+      const realms = provider.realms.map((realm) => (typeof realm === 'string' ? realm : realm.name));
+      const people = provider.directory === undefined ? '' : `, directory ${provider.directory}`;
+      return `kerberos, ${realms.join(', ')}${people}`;
+    }
+  }
 }
 
 /** The most connections the directory's servers see together, spelled out: servers refuse what exceeds their limits. */

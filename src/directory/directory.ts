@@ -52,5 +52,10 @@ export interface Directory extends AsyncDisposable {
     person: { readonly id: string; readonly username: string },
     signal: AbortSignal,
   ): Promise<LookupOutcome>;
+  /**
+   * The person of an account name that somebody else vouches for: as `lookup`, but found by name, and never stale. An
+   * account that is disabled, locked, expired or ambiguous has ended.
+   */
+  find(username: string, signal: AbortSignal): Promise<LookupOutcome>;
   health(): DirectoryHealth;
 }

@@ -77,6 +77,7 @@ class LdapDirectory implements Directory {
   readonly #personSearches = new SingleFlight<LdapEntry[]>();
   readonly #groupWalks = new SingleFlight<readonly Group[]>();
   readonly #lookups = new SingleFlight<LookupOutcome>();
+  readonly #findings = new SingleFlight<LookupOutcome>();
   readonly #binds = new SharedBind();
   readonly #end = new AbortController();
 
@@ -147,6 +148,13 @@ class LdapDirectory implements Directory {
     return await new Deadline(this.#timings.wholeMs, signal).race(lookup, this.#overdue);
   }
 
+  async find(username: string, signal: AbortSignal): Promise<LookupOutcome> {
+    const name = prepareName(username);
+    if (name === undefined) return { kind: 'ended', reason: 'unknown-account' };
+    const finding = this.#findings.run(name, async () => await this.#find(name));
+    return await new Deadline(this.#timings.wholeMs, signal).race(finding, this.#overdue);
+  }
+
   health(): DirectoryHealth {
     return {
       name: this.name,
@@ -170,22 +178,8 @@ class LdapDirectory implements Directory {
     options: VerificationOptions,
     deadline: Deadline,
   ): Promise<VerificationOutcome> {
-    if (this.#unknownNames.get(name) === true) {
-      this.#countCache('negative');
-      return rejected('unknown-account');
-    }
-    const entries = await this.#personSearches.run(name, () =>
-      this.#searchPeople(this.#settings.filter.encode({ USERNAME: name })),
-    );
-    const entry = entries[0];
-    if (entry === undefined) {
-      this.#unknownNames.set(name, true);
-      return rejected('unknown-account');
-    }
-    if (entries.length > 1) {
-      this.#logger.warn('directory-account-ambiguous', { dns: entries.map((each) => each.dn) });
-      return rejected('ambiguous-account');
-    }
+    const entry = await this.#searchOne(name);
+    if (typeof entry === 'string') return rejected(entry);
     const person = toPerson(entry, this.#settings, this.name);
     // Nobody waits any more: no attempt is counted, no password tried.
     if (deadline.isOver) throw this.#overdue(options.signal.reason);
@@ -245,6 +239,35 @@ class LdapDirectory implements Directory {
       this.#countCache('stale');
       return { kind: 'found', person: last, stale: true };
     }
+  }
+
+  async #find(name: string): Promise<LookupOutcome> {
+    const entry = await this.#searchOne(name);
+    if (typeof entry === 'string') return { kind: 'ended', reason: entry };
+    const { status } = this.#settings;
+    const reason = status.readEntry(entry, this.#clock.now()) ?? status.readTemporaryLock?.(entry);
+    if (reason !== undefined) return { kind: 'ended', reason };
+    const person = await this.#withGroups(toPerson(entry, this.#settings, this.name), entry);
+    return { kind: 'found', person, stale: false };
+  }
+
+  /** The entry of a prepared name, or why there is not exactly one. */
+  async #searchOne(name: string): Promise<LdapEntry | 'unknown-account' | 'ambiguous-account'> {
+    if (this.#unknownNames.get(name) === true) {
+      this.#countCache('negative');
+      return 'unknown-account';
+    }
+    const entries = await this.#personSearches.run(name, () =>
+      this.#searchPeople(this.#settings.filter.encode({ USERNAME: name })),
+    );
+    const entry = entries[0];
+    if (entry === undefined) {
+      this.#unknownNames.set(name, true);
+      return 'unknown-account';
+    }
+    if (entries.length === 1) return entry;
+    this.#logger.warn('directory-account-ambiguous', { dns: entries.map((each) => each.dn) });
+    return 'ambiguous-account';
   }
 
   /**

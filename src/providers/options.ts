@@ -1,10 +1,15 @@
 /** Options of authentication providers, one row per type, and of the throttle in front of them. */
 import { z } from 'zod';
 import { duration } from '../lib/option-types.ts';
+import { kerberosProviderOptions } from './kerberos/options.ts';
 import { ldapProviderOptions } from './ldap/options.ts';
 import { localProviderOptions } from './local/options.ts';
 
-export const providerOptions = z.discriminatedUnion('type', [ldapProviderOptions, localProviderOptions]);
+export const providerOptions = z.discriminatedUnion('type', [
+  ldapProviderOptions,
+  localProviderOptions,
+  kerberosProviderOptions,
+]);
 export type ProviderOptions = z.output<typeof providerOptions>;
 
 const limitFields = {

@@ -1,7 +1,11 @@
 /** Provider types and what makes one of each: a new type is one row here and one in options.ts. */
+import { join } from 'node:path';
 import type { Directory } from '../directory/directory.ts';
 import { GatewayError } from '../errors.ts';
 import type { GroupTable } from '../identity/group.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { createKerberosProvider } from './kerberos/kerberos-provider.ts';
 import { createLdapProvider } from './ldap/ldap-provider.ts';
 import { createLocalProvider } from './local/local-provider.ts';
 import type { ProviderOptions } from './options.ts';
@@ -13,6 +17,10 @@ export interface ProviderDependencies {
   readonly groupTable: GroupTable;
   /** PHC hashes of generated passwords by `provider:username`. */
   readonly generatedHashes: ReadonlyMap<string, string>;
+  /** Absolute path: providers that must remember something over a restart keep it there. */
+  readonly stateDirectory: string;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
 }
 
 type Factories = {
@@ -23,17 +31,18 @@ type Factories = {
 };
 
 const factories: Factories = {
-  ldap: (options, { directories }) => {
-    const directory = directories.get(options.directory);
-    if (directory === undefined) {
-      throw new GatewayError(
-        'CONFIG_INVALID',
-        `provider ${options.name}: there is no directory "${options.directory}"`,
-        { fields: { provider: options.name } },
-      );
-    }
-    return createLdapProvider(options, directory);
-  },
+  kerberos: (options, { directories, stateDirectory, logger, metrics }) =>
+    createKerberosProvider(options, {
+      directory:
+        options.directory === undefined
+          ? undefined
+          : directoryOf(options.name, options.directory, directories),
+      replayFile: join(stateDirectory, `kerberos-${options.name}.replay`),
+      logger: logger.with({ provider: options.name }),
+      metrics,
+    }),
+  ldap: (options, { directories }) =>
+    createLdapProvider(options, directoryOf(options.name, options.directory, directories)),
   local: createLocalProvider,
 };
 
@@ -43,6 +52,14 @@ export function createProviders(
   dependencies: ProviderDependencies,
 ): readonly Provider[] {
   return options.map((provider) => createProvider(provider, dependencies));
+}
+
+function directoryOf(provider: string, name: string, directories: ReadonlyMap<string, Directory>): Directory {
+  const directory = directories.get(name);
+  if (directory !== undefined) return directory;
+  throw new GatewayError('CONFIG_INVALID', `provider ${provider}: there is no directory "${name}"`, {
+    fields: { provider },
+  });
 }
 
 function createProvider<Type extends ProviderOptions['type']>(

@@ -9,8 +9,8 @@ const unsupported: readonly (readonly [yaml: string, expect: string])[] = [
   [`${serverLine}state: { driver: redis }`, '2:18 state.driver: "redis"'],
   [`${serverLine}state: { redis: { url: "rediss://a" } }`, '2:10 state.redis'],
   [
-    `${serverLine}providers: [ { name: sso, type: kerberos, keytab: /a } ]`,
-    '2:33 providers[0].type: "kerberos"',
+    `${serverLine}providers: [ { name: sso, type: oidc, issuer: "https://id.example.com" } ]`,
+    '2:33 providers[0].type: "oidc"',
   ],
   [
     `${serverLine}${application('upstream: ["http://a", "http://b"]')}`,

@@ -3,11 +3,19 @@ import { describe, test } from 'node:test';
 import type { Directory } from '#src/directory/directory.ts';
 import { GatewayError } from '#src/errors.ts';
 import { GroupTable } from '#src/identity/group.ts';
+import { Metrics } from '#src/observability/metrics.ts';
 import { createPasswordHash } from '#src/providers/password-hash.ts';
 import { createProviders } from '#src/providers/registry.ts';
+import { collectLog } from '#test/support/log-lines.ts';
 
 const users = [{ username: 'alice', passwordHash: await createPasswordHash('a'), groups: [] }];
-const dependencies = { groupTable: new GroupTable(), generatedHashes: new Map<string, string>() };
+const dependencies = {
+  groupTable: new GroupTable(),
+  generatedHashes: new Map<string, string>(),
+  stateDirectory: '/nonexistent',
+  logger: collectLog().logger,
+  metrics: new Metrics(),
+};
 
 describe('configured providers', () => {
   test('are made in their order, each with its name and title', () => {
@@ -15,6 +23,7 @@ describe('configured providers', () => {
       name: 'corp',
       verify: async () => ({ kind: 'rejected', reason: 'unknown-account' }),
       lookup: async () => ({ kind: 'ended', reason: 'unknown-account' }),
+      find: async () => ({ kind: 'ended', reason: 'unknown-account' }),
       health: () => ({ name: 'corp', servers: [] }),
       [Symbol.asyncDispose]: async () => {},
     };

@@ -1,8 +1,9 @@
 /** Verifies passwords in a directory. Knows providers and people; how a directory is asked is the directory's. */
-import type { Directory, DirectoryPerson } from '../../directory/directory.ts';
+import type { Directory } from '../../directory/directory.ts';
 import type { Credential } from '../../identity/credential.ts';
 import type { AuthenticationOutcome, RefreshOutcome } from '../../identity/outcome.ts';
 import type { Principal } from '../../identity/principal.ts';
+import { toPrincipal } from '../directory-principal.ts';
 import type { Attempt, Provider } from '../provider.ts';
 import type { LdapProviderOptions } from './options.ts';
 
@@ -30,22 +31,5 @@ export function createLdapProvider(options: LdapProviderOptions, directory: Dire
     },
 
     async [Symbol.asyncDispose]() {},
-  };
-}
-
-/** Roles and access level come from the mapping rules. */
-function toPrincipal(provider: string, person: DirectoryPerson): Principal {
-  return {
-    provider,
-    subject: person.id,
-    username: person.username,
-    email: person.email,
-    displayName: person.displayName,
-    givenName: person.givenName,
-    familyName: person.familyName,
-    groups: person.groups,
-    roles: [],
-    accessLevel: 'user',
-    attributes: person.attributes,
   };
 }
