@@ -1,48 +1,63 @@
 /**
- * The self-check behind `vratar check --connect`: talks to every server of a directory once and says, in one sentence
- * each, what is wrong and what to do about it. Uses no pools and changes nothing.
+ * Asks every server of a directory once whether it works as configured, for `vratar check --connect` and for the running
+ * gateway: what is wrong, in one sentence each, and what to do about it. Uses no pools and changes nothing.
  */
 import { TLSSocket } from 'node:tls';
 import { GatewayError } from '../errors.ts';
-import { LdapConnection, type SearchRequest } from './connection.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { checkGroups } from './check-groups.ts';
+import { baseSearch, checkPeople } from './check-people.ts';
+import { checkExpiry, count, explainFailure, refusalOfService, serviceRefused } from './check-transport.ts';
+import { LdapConnection } from './connection.ts';
 import { dial } from './dial.ts';
 import { type Endpoint, toEndpoints } from './endpoint.ts';
-import { type LdapEntry, readBytes, readValue, readValues } from './entry.ts';
-import { errorCode, LdapFailure, resultCode } from './failures.ts';
-import { isPresent } from './filter.ts';
+import { readValue, readValues } from './entry.ts';
+import { LdapFailure } from './failures.ts';
+import type { DirectoryFinding, Report } from './finding.ts';
+import type { DirectoryKindName } from './group-method.ts';
 import { type PeopleSettings, resolveSettings } from './kinds.ts';
 import type { DirectoryOptions } from './options.ts';
-import { hasStableId } from './stable-id.ts';
+import { parseGeneralizedTime } from './times.ts';
 import { defaultTimings } from './timings.ts';
 
-export interface DirectoryFinding {
-  /** `problem`: sign-ins will fail; `warning`: they may, or will some day. */
-  readonly level: 'problem' | 'warning';
-  /** URL of the server, where the finding is about one. */
-  readonly server: string | undefined;
-  /** One sentence: what is wrong and what to do. */
-  readonly message: string;
+export interface CheckOptions {
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+  /**
+   * Whether the service account may be tried on the server; default: yes. Where it was refused just now, once more would
+   * bring it closer to being locked.
+   */
+  readonly mayBind?: (url: string) => boolean;
 }
 
-const expiryWarningDays = 30;
 const passwordPolicyControl = '1.3.6.1.4.1.42.2.27.8.5.1';
-const anything = isPresent('objectClass');
+const clockToleranceMs = 60_000;
 
-/** Empty: everything works. Problems are findings, never thrown; ends with `signal`. */
+/** Where a server tells its time. */
+const clocks: Readonly<Record<DirectoryKindName, { readonly dn: string; readonly attribute: string }>> = {
+  activeDirectory: { dn: '', attribute: 'currentTime' },
+  freeIpa: { dn: 'cn=monitor', attribute: 'currentTime' },
+  openLdap: { dn: 'cn=Current,cn=Time,cn=Monitor', attribute: 'monitorTimestamp' },
+};
+
+/** Empty: everything works. Problems are findings, never thrown; ends with the signal. */
 export async function checkDirectory(
   options: DirectoryOptions,
-  signal: AbortSignal,
+  check: CheckOptions,
 ): Promise<readonly DirectoryFinding[]> {
   let endpoints: readonly Endpoint[];
   try {
     endpoints = toEndpoints(options);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
-    return [{ level: 'problem', server: undefined, message: `${error.message}; correct tls.caFile.` }];
+    const message = `${error.message}; correct tls.caFile.`;
+    return [
+      { code: 'certificate-refused', level: 'problem', server: undefined, path: ['tls', 'caFile'], message },
+    ];
   }
   const settings = resolveSettings(options);
   const findings = await Promise.all(
-    endpoints.map(async (endpoint) => await checkServer(endpoint, options, settings, signal)),
+    endpoints.map(async (endpoint) => await checkServer(endpoint, options, settings, check)),
   );
   return findings.flat();
 }
@@ -51,18 +66,16 @@ async function checkServer(
   endpoint: Endpoint,
   options: DirectoryOptions,
   settings: PeopleSettings,
-  signal: AbortSignal,
+  { signal, clock = systemClock, mayBind = () => true }: CheckOptions,
 ): Promise<DirectoryFinding[]> {
   const findings: DirectoryFinding[] = [];
-  const add = (level: DirectoryFinding['level'], message: string): void => {
-    findings.push({ level, server: endpoint.url, message });
-  };
+  const report: Report = (finding) => findings.push({ ...finding, server: endpoint.url });
   let connection: LdapConnection | undefined;
   const end = (): void => connection?.destroy('the check was ended');
   signal.addEventListener('abort', end);
   try {
     const socket = await dial(endpoint, { timeoutMs: defaultTimings.connectMs, signal });
-    if (socket instanceof TLSSocket) checkExpiry(socket, add);
+    if (socket instanceof TLSSocket) checkExpiry(socket, clock.now(), report);
     connection = new LdapConnection(socket, {
       connectTimeoutMs: defaultTimings.connectMs,
       operationTimeoutMs: options.timeout,
@@ -71,11 +84,16 @@ async function checkServer(
       onSlow: () => undefined,
       onClose: () => undefined,
     });
-    if (options.bind !== undefined) await connection.bindService(options.bind.dn, options.bind.password);
-    await checkContent(connection, settings, add);
+    if (options.bind !== undefined && !mayBind(endpoint.url)) {
+      report(serviceRefused('wrong-password', options.bind.dn));
+      return findings;
+    }
+    const refusal = await refusalOfService(connection, options, settings);
+    if (refusal === undefined) await checkContent(connection, options.kind, settings, { clock, report });
+    else report(serviceRefused(refusal, options.bind?.dn ?? ''));
   } catch (error) {
     if (!(error instanceof LdapFailure)) throw error;
-    add('problem', explainFailure(error, endpoint, options));
+    report(explainFailure(error, endpoint));
   } finally {
     signal.removeEventListener('abort', end);
     await connection?.close();
@@ -83,168 +101,62 @@ async function checkServer(
   return findings;
 }
 
-type Add = (level: DirectoryFinding['level'], message: string) => void;
-
-function checkExpiry(socket: TLSSocket, add: Add): void {
-  const { valid_to: validTo } = socket.getPeerCertificate();
-  const daysLeft = Math.floor((Date.parse(validTo) - Date.now()) / 86_400_000);
-  if (daysLeft < expiryWarningDays) {
-    add('warning', `The server's certificate expires in ${daysLeft} days; have it renewed.`);
-  }
-}
-
-async function checkContent(connection: LdapConnection, settings: PeopleSettings, add: Add): Promise<void> {
-  const root = await connection.search(request('', 'base', anything, ['supportedControl']));
-  const controls = readValues(root[0] ?? { dn: '' }, 'supportedControl');
-  if (settings.hasPolicyControl && !controls.includes(passwordPolicyControl)) {
-    add(
-      'warning',
-      'The server does not announce the password policy control, so passwords that must be changed are taken as right; ' +
-        'enable its password policy if accounts shall expire.',
-    );
-  }
-  if (!(await exists(connection, settings.baseDn))) {
-    add(
-      'problem',
-      `users.baseDn ${settings.baseDn} does not exist or is not readable; correct it or grant read access.`,
-    );
-    return;
-  }
-  const somebody = settings.filter.forAnyName.encode({});
-  const [person] = await connection.search({
-    ...request(settings.baseDn, 'sub', somebody, settings.requestedAttributes),
-    sizeLimit: 1,
-  });
-  if (person === undefined) {
-    add(
-      'problem',
-      'users.filter matches nobody; correct it, or let the service account read the attributes it compares.',
-    );
-  } else {
-    checkPerson(person, settings, add);
-  }
-  await checkGroups(connection, person, settings, add);
-}
-
-function checkPerson(person: LdapEntry, settings: PeopleSettings, add: Add): void {
-  const { username } = settings.attributes;
-  if (readValue(person, username) === undefined) {
-    add(
-      'problem',
-      `${person.dn} has no readable ${username}; correct users.attributes.username or grant read access.`,
-    );
-  }
-  const { everyAccountHas } = settings.status;
-  if (everyAccountHas !== undefined && readValue(person, everyAccountHas) === undefined) {
-    add(
-      'problem',
-      `${person.dn} has no readable ${everyAccountHas}, so people disabled later keep their sessions; grant read access.`,
-    );
-  }
-  if (!hasStableId(person, settings.idAttributes)) {
-    add(
-      'warning',
-      `${person.dn} has no readable ${settings.idAttributes.join(' or ')}, so a renamed person counts as another one; grant read access.`,
-    );
-  }
-}
-
-async function checkGroups(
+async function checkContent(
   connection: LdapConnection,
-  person: LdapEntry | undefined,
+  kind: DirectoryKindName,
   settings: PeopleSettings,
-  add: Add,
+  { clock, report }: { readonly clock: Clock; readonly report: Report },
 ): Promise<void> {
-  const { groups } = settings;
-  if (groups === undefined) return;
-  const { baseDn } = groups;
-  if (baseDn !== undefined && !(await exists(connection, baseDn))) {
-    add(
-      'problem',
-      `groups.baseDn ${baseDn} does not exist or is not readable; correct it or grant read access.`,
-    );
-    return;
+  await checkClock(connection, kind, clock, report);
+  const [root] = await connection.search(baseSearch('', ['supportedControl']));
+  const controls = root === undefined ? [] : readValues(root, 'supportedControl');
+  const hasPolicy = !settings.hasPolicyControl || controls.includes(passwordPolicyControl);
+  if (!hasPolicy) {
+    report({
+      code: 'policy-control-missing',
+      level: 'warning',
+      path: [],
+      message:
+        'The server does not announce the password policy control, so passwords that must be changed are taken as right; ' +
+        'enable its password policy if accounts shall expire.',
+    });
   }
-  if (groups.method === 'tokenGroups') {
-    if (person !== undefined) await checkTokenGroups(connection, person.dn, add);
-    return;
-  }
-  if (groups.method === 'userAttribute') {
-    if (person !== undefined && readValues(person, groups.userAttribute).length === 0) {
-      add(
-        'warning',
-        `${person.dn} has no ${groups.userAttribute}; if nobody has, enable the server's memberOf overlay or use method search.`,
-      );
-    }
-    return;
-  }
-  const named = isPresent(groups.nameAttribute);
-  const [group] = await connection.search({
-    ...request(baseDn ?? '', 'sub', named, [groups.nameAttribute]),
-    sizeLimit: 1,
+  const person = await checkPeople(connection, settings, { report, hasPolicy });
+  await checkGroups(connection, person, settings, report);
+}
+
+/** Expiry is judged by our clock and locks by theirs; Kerberos tolerates five minutes. */
+async function checkClock(
+  connection: LdapConnection,
+  kind: DirectoryKindName,
+  clock: Clock,
+  report: Report,
+): Promise<void> {
+  const { dn, attribute } = clocks[kind];
+  const theirs = parseGeneralizedTime(await readOptional(connection, dn, attribute));
+  if (theirs === undefined) return;
+  const differenceMs = theirs - clock.now();
+  if (Math.abs(differenceMs) < clockToleranceMs) return;
+  const amount = count(Math.round(Math.abs(differenceMs) / 60_000), 'minute');
+  report({
+    code: 'clock-differs',
+    level: 'warning',
+    path: [],
+    message: `The server's clock is ${amount} ${differenceMs < 0 ? 'behind' : 'ahead of'} this machine's; synchronise both (NTP).`,
   });
-  if (group === undefined) {
-    add(
-      'warning',
-      `Nothing below groups.baseDn has a ${groups.nameAttribute}; correct groups.nameAttribute.`,
-    );
-  }
 }
 
-async function checkTokenGroups(connection: LdapConnection, dn: string, add: Add): Promise<void> {
-  const [person] = await connection.search(request(dn, 'base', anything, ['tokenGroups']));
-  // Everybody is in a primary group at least.
-  if (person === undefined || readBytes(person, 'tokenGroups').length === 0) {
-    add(
-      'problem',
-      `${dn} has no readable tokenGroups; add the service account to "Windows Authorization Access Group", or use method userAttribute.`,
-    );
-  }
-}
-
-function request(
-  baseDn: string,
-  scope: SearchRequest['scope'],
-  filter: SearchRequest['filter'],
-  attributes: readonly string[],
-): SearchRequest {
-  return { baseDn, scope, filter, attributes, sizeLimit: 1 };
-}
-
-async function exists(connection: LdapConnection, dn: string): Promise<boolean> {
+/** Few servers let us read it; that is no finding. */
+async function readOptional(
+  connection: LdapConnection,
+  dn: string,
+  attribute: string,
+): Promise<string | undefined> {
   try {
-    return (await connection.search(request(dn, 'base', anything, ['1.1']))).length === 1;
+    const [entry] = await connection.search(baseSearch(dn, [attribute]));
+    return entry === undefined ? undefined : readValue(entry, attribute);
   } catch (error) {
-    // A DN that is none, or nothing there.
-    if (error instanceof LdapFailure && error.resultCode !== undefined && error.kind === 'config')
-      return false;
+    if (error instanceof LdapFailure && error.isAnswered) return undefined;
     throw error;
   }
-}
-
-/** Advice by error code; whatever is not listed is told as it is. */
-const advice: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: "The server's certificate has expired; have it renewed.",
-  ECONNREFUSED: 'Nothing listens there; check host and port, and that the server runs.',
-  ECONNRESET: 'The server closed the connection at once; ldap:// and ldaps:// use different ports.',
-  ENOTFOUND: 'The host name is unknown; correct it in servers.',
-  EAI_AGAIN: 'The host name could not be resolved; check the DNS of this machine.',
-  ERR_TLS_CERT_ALTNAME_INVALID:
-    "The server's certificate is for another name; use that name in servers, or set tls.serverName.",
-};
-
-function explainFailure(failure: LdapFailure, endpoint: Endpoint, options: DirectoryOptions): string {
-  const code = errorCode(failure.cause);
-  const known = code === undefined ? undefined : advice[code];
-  if (known !== undefined) return known;
-  if (failure.kind === 'config' && code !== undefined && failure.resultCode === undefined) {
-    return `The server's certificate is not trusted (${code}); set tls.caFile to the authority that issued it.`;
-  }
-  if (failure.stage === 'connect' && failure.resultCode === resultCode.invalidCredentials) {
-    return `The service account ${options.bind?.dn ?? ''} or its password is refused; correct bind.`;
-  }
-  if (failure.kind === 'protocol' && endpoint.transport === 'plain') {
-    return 'The server does not speak LDAP there; a TLS port needs ldaps://.';
-  }
-  return `Failed: ${failure.message}${failure.resultCode === 13 ? '; use ldaps:// or startTls' : ''}.`;
 }

@@ -16,8 +16,12 @@ export interface EncodedFilter {
 /** A configured filter with its placeholders. */
 export interface FilterTemplate {
   encode(values: FilterValues): EncodedFilter;
-  /** The same restrictions for whoever it is: what compared with %USERNAME% only asks that the attribute is there. */
+  /** The same restrictions for whoever it is: what compared with a placeholder only asks that the attribute is there. */
   readonly forAnyName: FilterTemplate;
+  /** Without the parts that ask what somebody is not. */
+  readonly withoutNegations: FilterTemplate;
+  /** Attributes of those parts: where one cannot be read, such a part holds for nobody (RFC 4511 section 4.5.1.7). */
+  readonly negatedAttributes: readonly string[];
   readonly usesDn: boolean;
 }
 
@@ -73,6 +77,12 @@ export function anyOf(filters: readonly EncodedFilter[]): EncodedFilter {
   return { tag: tags.or, content: Buffer.concat(filters.map(toBytes)) };
 }
 
+/** True of every entry whose attribute may be compared; of others neither this nor its contrary is. */
+export function isComparable(attribute: string): EncodedFilter {
+  const present = isPresent(attribute);
+  return anyOf([present, { tag: tags.not, content: toBytes(present) }]);
+}
+
 function toTemplate(node: Node): FilterTemplate {
   const encode = toEncoder(node);
   let forAnyName: FilterTemplate | undefined;
@@ -82,6 +92,12 @@ function toTemplate(node: Node): FilterTemplate {
     get forAnyName() {
       forAnyName ??= toTemplate(withoutName(node));
       return forAnyName;
+    },
+    get withoutNegations() {
+      return toTemplate(positivePart(node) ?? { kind: 'present', attribute: 'objectClass' });
+    },
+    get negatedAttributes() {
+      return [...new Set(negatedParts(node).flatMap(attributesOf))];
     },
   };
 }
@@ -207,8 +223,26 @@ function hasPlaceholder(node: Node, placeholder?: Placeholder): boolean {
 function withoutName(node: Node): Node {
   if (node.kind === 'set') return { ...node, children: node.children.map(withoutName) };
   if (node.kind === 'present') return node;
-  if (!hasPlaceholder(node, 'USERNAME')) return node;
+  if (!hasPlaceholder(node)) return node;
   return { kind: 'present', attribute: node.attribute === '' ? 'objectClass' : node.attribute };
+}
+
+/** `undefined`: nothing is left. */
+function positivePart(node: Node): Node | undefined {
+  if (node.kind !== 'set') return node;
+  if (node.tag === tags.not) return undefined;
+  const children = node.children.map(positivePart).filter((child) => child !== undefined);
+  return children.length === 0 ? undefined : { ...node, children };
+}
+
+function negatedParts(node: Node): readonly Node[] {
+  if (node.kind !== 'set') return [];
+  return node.tag === tags.not ? node.children : node.children.flatMap(negatedParts);
+}
+
+function attributesOf(node: Node): readonly string[] {
+  if (node.kind === 'set') return node.children.flatMap(attributesOf);
+  return node.attribute === '' ? [] : [node.attribute];
 }
 
 /** `attr`, `attr;option` or a numeric OID (RFC 4512 section 2.5), then what follows it. */

@@ -13,6 +13,9 @@ export interface StatusRules {
   readonly attributes: readonly string[];
   /** Of these, the one that every account has: where it is missing, it may not be read. */
   readonly everyAccountHas?: string;
+  /** Of these, what most accounts lack, so that nothing in an entry tells whether it may be read: locks, expiries. */
+  readonly lockAttributes?: readonly string[];
+  readonly expiryAttributes?: readonly string[];
   /** Forbids a sign-in and ends the sessions there are. `undefined`: nothing in the entry does. */
   readonly readEntry: (entry: LdapEntry, nowMs: number) => RejectionReason | undefined;
   /**
@@ -22,6 +25,11 @@ export interface StatusRules {
   readonly readTemporaryLock?: (entry: LdapEntry) => RejectionReason | undefined;
   /** `undefined`: the password is right and may be used. Throws LdapFailure when the answer is about the server. */
   readonly judgeBind: (answer: BindAnswer) => RejectionReason | undefined;
+}
+
+/** A new password would heal it. Told to nobody but who knows the old one. */
+export function isAboutPassword(reason: RejectionReason): boolean {
+  return reason === 'password-expired' || reason === 'password-must-change';
 }
 
 /** `error` of the password policy response control (draft-behera-ldap-password-policy section 6.2). */
@@ -61,6 +69,8 @@ const lockedForGood = '000001010000Z';
  */
 export const openLdapStatus: StatusRules = {
   attributes: ['pwdAccountLockedTime', 'pwdReset', 'pwdStartTime', 'pwdEndTime', 'shadowExpire'],
+  lockAttributes: ['pwdAccountLockedTime'],
+  expiryAttributes: ['pwdReset'],
   readEntry: (entry, nowMs) => {
     if (readValue(entry, 'pwdAccountLockedTime') === lockedForGood) return 'account-locked';
     if (hasPassed(parseGeneralizedTime(readValue(entry, 'pwdEndTime')), nowMs)) return 'account-expired';
@@ -86,6 +96,8 @@ export const freeIpaStatus: StatusRules = {
     'krbLastPwdChange',
     'shadowExpire',
   ],
+  lockAttributes: ['nsAccountLock'],
+  expiryAttributes: ['krbPrincipalExpiration', 'krbPasswordExpiration'],
   readEntry: (entry, nowMs) => {
     // The server compares without case, and takes anything else for "not locked".
     if (readValue(entry, 'nsAccountLock')?.toUpperCase() === 'TRUE') return 'account-disabled';

@@ -68,16 +68,34 @@ test('--connect names the line of the server that is not there, and exits 78', a
   assert.match(problems[0] ?? '', /^vratar\.yaml:10:9 directories\[0\]\.servers\[1\]: \S/);
 });
 
-for (const [name, changes, says] of [
-  ['a refused service account', { password: 'wrong-password' }, /service account/],
-  ['a base DN that does not exist', { baseDn: 'ou=nowhere,dc=example,dc=test' }, /users\.baseDn/],
-  ['a certificate of an unknown authority', { tls: '{}' }, /tls\.caFile/],
+for (const [name, changes, place, says] of [
+  [
+    'a refused service account',
+    { password: 'wrong-password' },
+    '6:11 directories[0].bind',
+    /service account/,
+  ],
+  [
+    'a base DN that does not exist',
+    { baseDn: 'ou=nowhere,dc=example,dc=test' },
+    '7:22 directories[0].users.baseDn',
+    /does not exist/,
+  ],
+  ['a certificate of an unknown authority', { tls: '{}' }, '5:5 directories[0].tls.caFile', /tls\.caFile/],
 ] as const) {
-  test(`--connect says what is wrong with ${name}, and exits 78`, async () => {
+  test(`--connect says what is wrong with ${name}, of which server of which directory, and exits 78`, async () => {
     const { code, lines } = await connect(changes);
     assert.equal(code, 78);
-    const problem = lines.find((line) => line.startsWith('vratar.yaml:9:9 directories[0].servers[0]: '));
-    assert.match(problem ?? lines.join('\n'), says);
+    const start = `vratar.yaml:${place}: directory corp on ${slapd.secureUrl}: `;
+    const problem = lines.find((line) => line.startsWith(start));
+    assert.match(problem ?? assert.fail(lines.join('\n')), says);
     assert.ok(!lines.join('\n').includes('wrong-password'));
   });
 }
+
+test('--connect says once what is wrong with several servers', async () => {
+  const { lines } = await connect({ servers: [slapd.secureUrl, slapd.url], password: 'wrong' });
+  const told = lines.filter((line) => line.includes('service account'));
+  assert.equal(told.length, 1);
+  assert.match(told[0] ?? '', new RegExp(`directory corp on ${slapd.secureUrl} and ${slapd.url}: `));
+});

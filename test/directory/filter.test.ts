@@ -122,6 +122,24 @@ test('for any name: what compares with the name only asks for presence, the rest
   );
 });
 
+test('for any name: what compares with a DN only asks for presence too', () => {
+  const template = compileFilter('(&(objectClass=groupOfNames)(member=%DN%))');
+  assert.equal(decode(template.forAnyName.encode({})), '(&(objectClass = groupOfNames)(member present))');
+});
+
+for (const [text, rest, negated] of [
+  ['(&(uid=a)(!(lock=TRUE)))', '(&(uid = a))', ['lock']],
+  ['(&(uid=a)(|(!(b=1))(&(!(c=*))(!(b=2)))))', '(&(uid = a))', ['b', 'c']],
+  ['(!(|(b=1)(c=2)))', '(objectClass present)', ['b', 'c']],
+  ['(|(uid=a)(uid=b))', '(|(uid = a)(uid = b))', []],
+] as const) {
+  test(`${text} without what it negates`, () => {
+    const template = compileFilter(text);
+    assert.equal(decode(template.withoutNegations.encode({})), rest);
+    assert.deepEqual(template.negatedAttributes, negated);
+  });
+}
+
 test('a missing value is a mistake of the program, not an empty one', () => {
   assert.throws(() => compileFilter('(uid=%USERNAME%)').encode({ DN: 'x' }), TypeError);
 });

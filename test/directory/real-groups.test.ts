@@ -70,7 +70,7 @@ for (const { kind, server, whyNot, start } of kindsUnderTest) {
 
     test('the self-check finds nothing to complain of', async () => {
       const options = parseOptions([], running.options);
-      assert.deepEqual(await checkDirectory(options, AbortSignal.timeout(10_000)), []);
+      assert.deepEqual(await checkDirectory(options, { signal: AbortSignal.timeout(10_000) }), []);
     });
 
     if (kind === 'freeIpa') {

@@ -46,7 +46,7 @@ basicConstraints = critical,CA:FALSE
 `;
 
 /** ECDSA P-256 keys: making one takes about 10 ms. */
-export async function createAuthority(name = 'Vratar test authority'): Promise<Authority> {
+export async function createAuthority(name = 'Vratar test authority', days = 3_650): Promise<Authority> {
   const folder = await mkdtemp(join(tmpdir(), 'vratar-ca-'));
   await mkdir(join(folder, 'issued'));
   await writeFile(join(folder, 'index.txt'), '');
@@ -59,7 +59,7 @@ export async function createAuthority(name = 'Vratar test authority'): Promise<A
     '-x509',
     ...newKey,
     '-days',
-    '3650',
+    String(days),
     '-subj',
     `/CN=${name}`,
     '-addext',

@@ -38,6 +38,8 @@ export interface SlapdOptions {
   readonly idleTimeoutSeconds?: number;
   /** Off: no `operations()`, for benchmarks. */
   readonly statsLog?: boolean;
+  /** `access` lines that win over those of this file. */
+  readonly access?: readonly string[];
   /** Lines put before the database section, e.g. `security simple_bind=128`. */
   readonly globalLines?: readonly string[];
 }
@@ -233,7 +235,8 @@ function configuration(
     'maxsize 1073741824',
     'dbnosync',
     'index objectClass,uid,mail,member,memberOf,entryUUID eq',
-    'access to attrs=userPassword by anonymous auth by * none',
+    ...(options.access ?? []),
+    'access to attrs=userPassword by self write by anonymous auth by * none',
     // Anonymous sees nobody: a connection that lost its service bind must not pass for one that has it.
     `access to * by dn.exact="${service.dn}" read by users read by * auth`,
     'overlay memberof',
