@@ -10,6 +10,11 @@ import type { GatewayDependencies } from './dependencies.ts';
 import { languageOf } from './language-of.ts';
 import type { Surface, Traffic } from './traffic.ts';
 
+const mailboxFailures: Readonly<Record<string, 'missing' | 'refused'>> = {
+  MAILBOX_MISSING: 'missing',
+  MAILBOX_REFUSED: 'refused',
+};
+
 export class Failures {
   readonly #dependencies: GatewayDependencies;
   readonly #traffic: Traffic;
@@ -65,6 +70,7 @@ export class Failures {
         status: failure.status,
         requestId: failure.requestId,
         isFormExpired: failure.code === 'CSRF_MISMATCH',
+        mailbox: mailboxFailures[failure.code],
         retryAfterSeconds: failure.retryAfterSeconds,
         signedIn:
           session === undefined

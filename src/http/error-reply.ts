@@ -37,6 +37,13 @@ export const errorReplies = {
   ACCESS_DENIED: { status: 403, title: 'Access denied', log: 'debug' },
   SIGN_IN_REQUIRED: { status: 401, title: 'Sign-in required', log: 'debug' },
   THROTTLED: { status: 429, title: 'Too many attempts', retryAfterSeconds: 60, log: 'info' },
+  MAILBOX_MISSING: { status: 403, title: 'No mailbox for this account', log: 'info' },
+  MAILBOX_REFUSED: {
+    status: 503,
+    title: 'The mail server refuses the sign-in',
+    retryAfterSeconds: 300,
+    log: 'warn',
+  },
   PROVIDER_UNAVAILABLE: {
     status: 503,
     title: 'Sign-in is temporarily unavailable',

@@ -97,9 +97,39 @@ export class Metrics {
     help: 'Look-ups of people and groups',
     labelNames: ['directory', 'result'],
   });
+  readonly kerberosAccepts = new HotCounter({
+    name: 'vratar_kerberos_accepts_total',
+    help: 'Kerberos tokens judged',
+    labelNames: ['provider', 'result'],
+  });
+  readonly kerberosAcceptDuration = new HotHistogram(
+    {
+      name: 'vratar_kerberos_accept_duration_seconds',
+      help: 'Time from a token that passed the inspection to the verdict of the library',
+      labelNames: ['provider', 'result'],
+    },
+    secondsBuckets,
+  );
   readonly throttled = this.#counter('vratar_throttled_total', 'Sign-in attempts refused by the throttle', [
     'scope',
   ]);
+  readonly preauthRedirects = this.#counter(
+    'vratar_preauth_redirects_total',
+    'Requests for a mailbox, by what became of them',
+    ['zimbra', 'result'],
+  );
+  readonly zimbraUp = this.#gauge(
+    'vratar_zimbra_up',
+    '1 while the mail server answers as one',
+    ['zimbra'],
+    'max',
+  );
+  readonly zimbraClockOffset = this.#gauge(
+    'vratar_zimbra_clock_offset_seconds',
+    'By how much the clock of the mail server and ours differ',
+    ['zimbra'],
+    'max',
+  );
   readonly returnTargetsRefused = this.#counter(
     'vratar_return_targets_refused_total',
     'Return targets replaced by the portal',
@@ -148,6 +178,8 @@ export class Metrics {
       this.directoryOperations,
       this.directoryOperationDuration,
       this.directoryCacheRequests,
+      this.kerberosAccepts,
+      this.kerberosAcceptDuration,
     ];
     return [...hot.map((metric) => metric.report()), ...(await this.#registry.getMetricsAsJSON())];
   }

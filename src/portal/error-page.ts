@@ -12,6 +12,8 @@ export interface ErrorModel {
   readonly requestId: string;
   /** A form with a bad CSRF value or from a foreign origin: its own text instead of "no access". */
   readonly isFormExpired?: boolean;
+  /** A mailbox that cannot be opened: whose fault it is, in the place of the status' own text. */
+  readonly mailbox?: 'missing' | 'refused' | undefined;
   /** Who is signed in: shown on a denial only, where it explains something. `csrf` adds the way to another account. */
   readonly signedIn?: { readonly name: string; readonly csrf?: string | undefined } | undefined;
   /** Sent as Retry-After. */
@@ -49,8 +51,12 @@ function primaryAction({ portalPath }: Site, text: Messages, { status }: ErrorMo
     : html`<a class="button button-primary" href="${portalPath}/">${text.error.toPortal}</a>`;
 }
 
-function errorText(text: Messages['error'], { status, isFormExpired = false }: ErrorModel): ErrorText {
+function errorText(
+  text: Messages['error'],
+  { status, isFormExpired = false, mailbox }: ErrorModel,
+): ErrorText {
   if (isFormExpired) return text.formExpired;
+  if (mailbox !== undefined) return mailbox === 'missing' ? text.mailboxMissing : text.mailboxRefused;
   return text.byStatus[isKnownStatus(status) ? status : status < 500 ? 400 : 500];
 }
 

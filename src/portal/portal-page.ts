@@ -9,7 +9,7 @@ import type { Messages } from './messages/dictionary.ts';
 export interface PortalTile {
   readonly title: string;
   readonly host: string;
-  /** Absolute http(s) address; anything else is not linked to. */
+  /** Absolute http(s) address, or a path of this host; anything else is not linked to. */
   readonly url: string;
 }
 

@@ -31,6 +31,12 @@ export interface Messages {
     readonly rejected: string;
     readonly throttled: (retryAfterSeconds: number) => string;
     readonly unavailable: string;
+    /** The button that tries the ticket of a domain account. */
+    readonly domainAccount: string;
+    /** The ticket was no use; whatever the page offers is another way. */
+    readonly ticketRefused: string;
+    /** The ticket is right, the account may not. */
+    readonly ticketDenied: string;
   };
   readonly portal: {
     readonly title: string;
@@ -59,6 +65,10 @@ export interface Messages {
     readonly signedInAs: string;
     readonly otherAccount: string;
     readonly formExpired: ErrorText;
+    /** The person has no mailbox, or none on this mail server. */
+    readonly mailboxMissing: ErrorText;
+    /** The mail server does not let the gateway sign people in. */
+    readonly mailboxRefused: ErrorText;
     readonly byStatus: Readonly<Record<ErrorStatus, ErrorText>>;
   };
 }

@@ -22,6 +22,9 @@ export const en = {
     throttled: (seconds) => `Too many attempts. Please try again ${delay(seconds)}.`,
     unavailable:
       'Sign-in is unavailable right now. This does not mean that your password is wrong. Please try again in a minute.',
+    domainAccount: 'Sign in with your domain account',
+    ticketRefused: 'You could not be signed in automatically. Please sign in another way.',
+    ticketDenied: 'Your domain account may not sign in here. If it should, ask your administrator.',
   },
   portal: {
     title: 'Your applications',
@@ -53,6 +56,15 @@ export const en = {
       title: 'This form has expired',
       advice:
         'It was open for too long, or it was not sent from here. Open the page again and repeat the last step.',
+    },
+    mailboxMissing: {
+      title: 'No mailbox for your account',
+      advice:
+        'Your account has no mail address that this mail server knows. Ask your administrator to set one.',
+    },
+    mailboxRefused: {
+      title: 'The mail server did not let you in',
+      advice: 'This is not your fault, and trying again at once would not help. Tell your administrator.',
     },
     byStatus: {
       400: { title: 'This request is malformed', advice: 'Check the address for mistakes and try again.' },

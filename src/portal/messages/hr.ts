@@ -22,6 +22,10 @@ export const hr = {
     throttled: (seconds) => `Previše pokušaja. Pokušajte ponovno ${delay(seconds)}.`,
     unavailable:
       'Prijava trenutačno nije moguća. To ne znači da je lozinka pogrešna. Pokušajte ponovno za minutu.',
+    domainAccount: 'Prijava domenskim računom',
+    ticketRefused: 'Automatska prijava nije uspjela. Prijavite se na drugi način.',
+    ticketDenied:
+      'Vašem domenskom računu prijava ovdje nije dopuštena. Ako vam je potrebna, obratite se administratoru.',
   },
   portal: {
     title: 'Vaše aplikacije',
@@ -54,6 +58,15 @@ export const hr = {
       title: 'Obrazac je istekao',
       advice:
         'Bio je predugo otvoren ili nije poslan odavde. Ponovno otvorite stranicu i ponovite posljednji korak.',
+    },
+    mailboxMissing: {
+      title: 'Vaš račun nema poštanski sandučić',
+      advice:
+        'Vaš račun nema adresu koju ovaj poslužitelj pošte poznaje. Zamolite administratora da je upiše.',
+    },
+    mailboxRefused: {
+      title: 'Poslužitelj pošte nije vas pustio',
+      advice: 'Niste vi krivi, a ponavljanje odmah ne bi pomoglo. Obavijestite administratora.',
     },
     byStatus: {
       400: {
