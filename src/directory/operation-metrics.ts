@@ -2,7 +2,7 @@
 import type { CounterCell, HistogramCell } from '../observability/hot-metrics.ts';
 import type { Metrics } from '../observability/metrics.ts';
 
-export type OperationName = 'connect' | 'bind' | 'search' | 'probe';
+export type OperationName = 'connect' | 'bind' | 'search' | 'probe' | 'password-change';
 export type OperationResult = 'ok' | 'refused' | 'unavailable' | 'config' | 'protocol';
 
 export interface ServerGauges {

@@ -1,11 +1,6 @@
 /** How a change of password is written down for a server. Knows neither connections nor who may change what. */
+import type { PasswordPair } from '../identity/credential.ts';
 import type { Secret } from '../lib/secret.ts';
-
-/** Both passwords of the person, the old one as proof: no way here sets a password without it. */
-export interface Passwords {
-  readonly old: Secret;
-  readonly new: Secret;
-}
 
 /** Buffers hold passwords: they say nothing of themselves when something turns them into JSON. */
 export type EncodedPasswordChange =
@@ -20,7 +15,7 @@ export type EncodedPasswordChange =
     };
 
 /** RFC 3062 section 2, of whoever is bound: `userIdentity` is left out. */
-export function encodePasswordModify({ old, new: fresh }: Passwords): EncodedPasswordChange {
+export function encodePasswordModify({ old, new: fresh }: PasswordPair): EncodedPasswordChange {
   const value = element(
     0x30,
     Buffer.concat([element(0x81, Buffer.from(old.reveal())), element(0x82, Buffer.from(fresh.reveal()))]),
@@ -32,7 +27,7 @@ export function encodePasswordModify({ old, new: fresh }: Passwords): EncodedPas
  * MS-ADTS section 3.1.1.3.1.5: in quotation marks, UTF-16LE. Delete and add together are a change, which proves the
  * old password and obeys the rules of the domain; a replace would be a reset, which does neither.
  */
-export function encodeUnicodePassword(dn: string, { old, new: fresh }: Passwords): EncodedPasswordChange {
+export function encodeUnicodePassword(dn: string, { old, new: fresh }: PasswordPair): EncodedPasswordChange {
   const quoted = (password: Secret): Buffer => silent(Buffer.from(`"${password.reveal()}"`, 'utf16le'));
   return { kind: 'modify', dn, attribute: 'unicodePwd', oldValue: quoted(old), newValue: quoted(fresh) };
 }

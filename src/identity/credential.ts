@@ -10,6 +10,12 @@ export interface PasswordCredential {
   readonly provider: string | undefined;
 }
 
+/** The new password and, as proof of who wants it, the old one. */
+export interface PasswordPair {
+  readonly old: Secret;
+  readonly new: Secret;
+}
+
 /** RFC 6750: whoever holds it may use it. A provider that does not take tokens answers `not-applicable`. */
 export interface BearerCredential {
   readonly kind: 'bearer';

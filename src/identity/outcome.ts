@@ -33,6 +33,35 @@ export type TicketRejection =
   | 'principal-malformed'
   | 'realm-not-allowed';
 
+/** How somebody whose password is right, but no longer good, comes to a new one. */
+export type PasswordChangeWay =
+  /** The gateway asks the directory for it. */
+  | { readonly kind: 'here' }
+  /** At an https address of the operator's. */
+  | { readonly kind: 'elsewhere'; readonly url: string }
+  /** Somebody has to be asked. */
+  | { readonly kind: 'nowhere' };
+
+/** Why a new password was not taken, although the old one was right or was not even looked at. The old one stays. */
+export type PasswordRefusal =
+  | 'mismatch'
+  | 'same'
+  | 'malformed'
+  | 'too-short'
+  | 'quality'
+  | 'in-history'
+  | 'too-young'
+  /** Some rule of the directory, which does not say which. */
+  | 'rules'
+  | 'not-allowed'
+  | 'not-required';
+
+export type PasswordChangeOutcome =
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'refused'; readonly reason: PasswordRefusal }
+  /** The old password was not accepted; the client learns nothing else. */
+  | { readonly kind: 'rejected'; readonly reason: RejectionReason };
+
 export type HeaderPair = readonly [name: string, value: string];
 
 export type AuthenticationOutcome =
@@ -44,7 +73,12 @@ export type AuthenticationOutcome =
     }
   | { readonly kind: 'not-applicable' }
   | { readonly kind: 'challenge'; readonly headers: readonly HeaderPair[] }
-  | { readonly kind: 'rejected'; readonly reason: RejectionReason };
+  | {
+      readonly kind: 'rejected';
+      readonly reason: RejectionReason;
+      /** Only for who has proven the password: it has to be changed before it opens anything. */
+      readonly passwordChange?: { readonly provider: string; readonly way: PasswordChangeWay };
+    };
 
 /** What a provider says when asked again about somebody who is signed in. */
 export type RefreshOutcome =

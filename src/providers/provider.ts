@@ -1,6 +1,6 @@
 /** The contract of an authentication provider. Every implementation passes test/contract/provider-contract.ts. */
-import type { Credential } from '../identity/credential.ts';
-import type { AuthenticationOutcome, RefreshOutcome } from '../identity/outcome.ts';
+import type { Credential, PasswordPair } from '../identity/credential.ts';
+import type { AuthenticationOutcome, PasswordChangeOutcome, RefreshOutcome } from '../identity/outcome.ts';
 import type { Principal } from '../identity/principal.ts';
 
 /** One attempt to sign in, with what a provider needs besides the credential. */
@@ -15,6 +15,12 @@ export interface Attempt {
   admit(canonicalAccount: string): Promise<void>;
 }
 
+/** As typed into the form for it. */
+export interface PasswordChange {
+  readonly username: string;
+  readonly passwords: PasswordPair;
+}
+
 /**
  * Turns a credential into a principal.
  * `not-applicable`: not my credential, ask the next provider. `rejected`: mine and wrong, stop.
@@ -27,6 +33,11 @@ export interface Provider extends AsyncDisposable {
   /** Shown on the sign-in page. */
   readonly title: string;
   authenticate(credential: Credential, attempt: Attempt): Promise<AuthenticationOutcome>;
+  /**
+   * For a provider whose rejections may carry `passwordChange`. Proves the old password like `authenticate`, and admits
+   * the attempt like it. Throws like it.
+   */
+  changePassword?(change: PasswordChange, attempt: Attempt): Promise<PasswordChangeOutcome>;
   /** Reads groups and account status of a signed-in person again. Throws like `authenticate`. */
   refresh(principal: Principal, signal: AbortSignal): Promise<RefreshOutcome>;
 }

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { Directory } from '#src/directory/directory.ts';
 import { GatewayError } from '#src/errors.ts';
 import { GroupTable } from '#src/identity/group.ts';
+import { systemClock } from '#src/lib/clock.ts';
 import { Metrics } from '#src/observability/metrics.ts';
 import { createPasswordHash } from '#src/providers/password-hash.ts';
 import { createProviders } from '#src/providers/registry.ts';
@@ -15,6 +16,7 @@ const dependencies = {
   stateDirectory: '/nonexistent',
   logger: collectLog().logger,
   metrics: new Metrics(),
+  clock: systemClock,
 };
 
 describe('configured providers', () => {
@@ -22,6 +24,7 @@ describe('configured providers', () => {
     const directory: Directory = {
       name: 'corp',
       verify: async () => ({ kind: 'rejected', reason: 'unknown-account' }),
+      changePassword: async () => ({ kind: 'rejected', reason: 'unknown-account' }),
       lookup: async () => ({ kind: 'ended', reason: 'unknown-account' }),
       find: async () => ({ kind: 'ended', reason: 'unknown-account' }),
       health: () => ({ name: 'corp', servers: [] }),

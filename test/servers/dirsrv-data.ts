@@ -40,12 +40,16 @@ const ipaAttributes: Readonly<Record<AccountState, Readonly<Record<string, strin
 const agingPolicy = `cn=aging,cn=policies,${accountsSuffix}`;
 const mustChangePolicy = `cn=mustchange,cn=policies,${accountsSuffix}`;
 const gracePolicy = `cn=grace,cn=policies,${accountsSuffix}`;
+const patientPolicy = `cn=patient,cn=policies,${accountsSuffix}`;
+const rulesPolicy = `cn=rules,cn=policies,${accountsSuffix}`;
 
 /** Expired by the server's own policy: without and with a sign-in left, and to be changed. */
 const ownAccounts: readonly (readonly [username: string, attributes: Record<string, string>])[] = [
   ['own-expired', { pwdpolicysubentry: agingPolicy, passwordExpirationTime: '20200101000000Z' }],
   ['own-grace', { pwdpolicysubentry: gracePolicy, passwordExpirationTime: '20200101000000Z' }],
+  ['own-patient', { pwdpolicysubentry: patientPolicy, passwordExpirationTime: '20200101000000Z' }],
   ['own-mustchange', { pwdpolicysubentry: mustChangePolicy, passwordExpirationTime: '19700101000000Z' }],
+  ['own-rules', { pwdpolicysubentry: rulesPolicy, passwordExpirationTime: '19700101000000Z' }],
 ];
 
 /** For `ldapadd` as the Directory Manager: the memberOf plug-in fills in memberOf. */
@@ -59,12 +63,24 @@ export function accountEntries(): string {
       entry(`cn=${cn},cn=accounts,${accountsSuffix}`, {
         objectClass: 'nsContainer',
         cn,
-        aci: aci(`allow (read, search, compare) userdn = "ldap:///${serviceOfAccounts.dn}"`),
+        aci: [
+          aci(`allow (read, search, compare) userdn = "ldap:///${serviceOfAccounts.dn}"`),
+          // As FreeIPA has it.
+          '(targetattr = "userPassword")(version 3.0; acl "own password"; allow (write) userdn = "ldap:///self";)',
+        ],
       }),
     ),
     policy(agingPolicy, { passwordExp: 'on', passwordMaxAge: '86400' }),
     policy(gracePolicy, { passwordExp: 'on', passwordMaxAge: '86400', passwordGraceLimit: '1' }),
+    policy(patientPolicy, { passwordExp: 'on', passwordMaxAge: '86400', passwordGraceLimit: '9' }),
     policy(mustChangePolicy, { passwordMustChange: 'on' }),
+    policy(rulesPolicy, {
+      passwordMustChange: 'on',
+      passwordCheckSyntax: 'on',
+      passwordMinLength: '12',
+      passwordHistory: 'on',
+      passwordInHistory: '3',
+    }),
     entry(serviceOfAccounts.dn, {
       objectClass: ['applicationProcess', 'simpleSecurityObject'],
       cn: 'vratar',

@@ -149,6 +149,10 @@ export function toLdif(people: readonly PersonEntry[], groups: readonly GroupEnt
     policy('default', { pwdMustChange: 'TRUE' }),
     policy('aging', { pwdMaxAge: '3600' }),
     policy('grace', { pwdMaxAge: '3600', pwdGraceAuthNLimit: '1' }),
+    policy('patient', { pwdMaxAge: '3600', pwdGraceAuthNLimit: '9' }),
+    policy('rules', { pwdMustChange: 'TRUE', pwdCheckQuality: '2', pwdMinLength: '12', pwdInHistory: '3' }),
+    policy('slow', { pwdMaxAge: '3600', pwdGraceAuthNLimit: '9', pwdMinAge: '7200' }),
+    policy('fixed', { pwdMustChange: 'TRUE', pwdAllowUserChange: 'FALSE' }),
     policy('strict', { pwdLockout: 'TRUE', pwdMaxFailure: '3', pwdLockoutDuration: '0' }),
   ];
   for (const person of people) {

@@ -1,10 +1,10 @@
 /** Verifies passwords in a directory. Knows providers and people; how a directory is asked is the directory's. */
 import type { Directory } from '../../directory/directory.ts';
 import type { Credential } from '../../identity/credential.ts';
-import type { AuthenticationOutcome, RefreshOutcome } from '../../identity/outcome.ts';
+import type { AuthenticationOutcome, PasswordChangeOutcome, RefreshOutcome } from '../../identity/outcome.ts';
 import type { Principal } from '../../identity/principal.ts';
 import { toPrincipal } from '../directory-principal.ts';
-import type { Attempt, Provider } from '../provider.ts';
+import type { Attempt, PasswordChange, Provider } from '../provider.ts';
 import type { LdapProviderOptions } from './options.ts';
 
 /** The directory stays the caller's: several providers may share it, so disposing of one does not close it. */
@@ -20,8 +20,16 @@ export function createLdapProvider(options: LdapProviderOptions, directory: Dire
       if (credential.provider !== undefined && credential.provider !== name)
         return { kind: 'not-applicable' };
       const outcome = await directory.verify(credential.username, credential.password, attempt);
-      if (outcome.kind === 'rejected') return outcome;
+      if (outcome.kind === 'rejected') {
+        const { reason, passwordChange: way } = outcome;
+        if (way === undefined) return { kind: 'rejected', reason };
+        return { kind: 'rejected', reason, passwordChange: { provider: name, way } };
+      }
       return { kind: 'authenticated', principal: toPrincipal(name, outcome.person) };
+    },
+
+    async changePassword(change: PasswordChange, attempt: Attempt): Promise<PasswordChangeOutcome> {
+      return await directory.changePassword(change.username, change.passwords, attempt);
     },
 
     async refresh(principal: Principal, signal: AbortSignal): Promise<RefreshOutcome> {
