@@ -89,6 +89,7 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       stateDirectory: config.state.directory,
       logger,
       metrics,
+      clock,
     });
     for (const provider of providers) resources.use(provider);
     const chain = createSignInChain({

@@ -109,6 +109,7 @@ const vendors: Readonly<Record<string, (path: string) => boolean>> = {
       'gateway/application.ts',
       'gateway/view.ts',
       'providers/request-sign-in.ts',
+      'providers/kerberos/verdict-cache.ts',
       'session/refusals.ts',
       'session/cache.ts',
       'directory/timed-cache.ts',

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Directory } from '../directory/directory.ts';
 import { GatewayError } from '../errors.ts';
 import type { GroupTable } from '../identity/group.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { createKerberosProvider } from './kerberos/kerberos-provider.ts';
@@ -21,6 +22,7 @@ export interface ProviderDependencies {
   readonly stateDirectory: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly clock: Clock;
 }
 
 type Factories = {
@@ -31,7 +33,7 @@ type Factories = {
 };
 
 const factories: Factories = {
-  kerberos: (options, { directories, stateDirectory, logger, metrics }) =>
+  kerberos: (options, { directories, stateDirectory, logger, metrics, clock }) =>
     createKerberosProvider(options, {
       directory:
         options.directory === undefined
@@ -40,6 +42,7 @@ const factories: Factories = {
       replayFile: join(stateDirectory, `kerberos-${options.name}.replay`),
       logger: logger.with({ provider: options.name }),
       metrics,
+      clock,
     }),
   ldap: (options, { directories }) =>
     createLdapProvider(options, directoryOf(options.name, options.directory, directories)),

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type * as Kerberos from 'kerberos';
 
 export interface TokenOptions {
   /** Default `spnego`, as browsers send it; `krb5`: without the negotiation around it. */
@@ -64,16 +65,11 @@ async function end(child: ChildProcess): Promise<void> {
 
 async function makeToken(service: string, { mechanism, isMutual }: TokenOptions): Promise<string> {
   const kerberos = await import('kerberos');
-  const client = await kerberos.initializeClient(service.replace('/', '@'), {
-    mechOID: mechanism === 'krb5' ? kerberos.GSS_MECH_OID_KRB5 : kerberos.GSS_MECH_OID_SPNEGO,
-    // The typings call it gssFlag; the library reads flags.
-    ...{
-      flags:
-        isMutual === true
-          ? kerberos.GSS_C_MUTUAL_FLAG | kerberos.GSS_C_SEQUENCE_FLAG
-          : kerberos.GSS_C_SEQUENCE_FLAG,
-    },
-  });
+  const flags = kerberos.GSS_C_SEQUENCE_FLAG | (isMutual === true ? kerberos.GSS_C_MUTUAL_FLAG : 0);
+  const mechOID = mechanism === 'krb5' ? kerberos.GSS_MECH_OID_KRB5 : kerberos.GSS_MECH_OID_SPNEGO;
+  // The typings know the flags by another name than the library reads.
+  const options: Kerberos.InitializeClientOptions & { readonly flags: number } = { mechOID, flags };
+  const client = await kerberos.initializeClient(service.replace('/', '@'), options);
   await client.step('');
   return client.response;
 }

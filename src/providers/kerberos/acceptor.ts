@@ -2,10 +2,11 @@
  * The only place that touches the `kerberos` package: one token in, one verdict out, against the keytab and replay
  * store that the environment of the process names. Loads the native code with the first token.
  */
+import type * as Kerberos from 'kerberos';
 import { verdictOfFailure } from './reasons.ts';
 import type { Verdict } from './verdict.ts';
 
-type Library = Pick<typeof import('kerberos'), 'initializeServer'>;
+type Library = Pick<typeof Kerberos, 'initializeServer'>;
 
 let loading: Promise<Library | Verdict> | undefined;
 

@@ -12,16 +12,21 @@ import type {
   TicketRejection,
 } from '../../identity/outcome.ts';
 import type { Principal } from '../../identity/principal.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { Deadline } from '../../lib/deadline.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { toPrincipal } from '../directory-principal.ts';
 import type { Attempt, Provider } from '../provider.ts';
+import { HelperJudge } from './helper-judge.ts';
 import { createInProcessJudge } from './in-process-judge.ts';
 import { type KerberosProviderOptions, realmMappings } from './options.ts';
 import { mapPrincipal, type RealmMapping } from './principal-name.ts';
 import { AcceptedServices } from './services.ts';
+import { TicketRecord } from './ticket-record.ts';
 import { inspectToken } from './token.ts';
-import type { Obstacle, TicketJudge, Verdict } from './verdict.ts';
+import type { TicketJudge, Verdict } from './verdict.ts';
+import { VerdictCache } from './verdict-cache.ts';
 
 export interface KerberosDependencies {
   /** Stays the caller's; `undefined`: a principal's name is all that is known of a person. */
@@ -30,7 +35,11 @@ export interface KerberosDependencies {
   readonly replayFile: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly clock: Clock;
 }
+
+/** Waiting for a turn, for a helper to come up, and for its answer together. */
+const judgeTimeoutMs = 7_000;
 
 /** Throws GatewayError CONFIG_INVALID when the keytab cannot be read. */
 export function createKerberosProvider(
@@ -49,6 +58,8 @@ class KerberosProvider implements Provider {
   readonly #realms: readonly RealmMapping[];
   readonly #services: AcceptedServices;
   readonly #judge: TicketJudge;
+  readonly #cache: VerdictCache;
+  readonly #record: TicketRecord;
 
   constructor(options: KerberosProviderOptions, dependencies: KerberosDependencies) {
     this.name = options.name;
@@ -57,10 +68,9 @@ class KerberosProvider implements Provider {
     this.#dependencies = dependencies;
     this.#realms = realmMappings(options);
     this.#services = acceptedServices(options);
-    this.#judge = createInProcessJudge({
-      keytab: options.keytab,
-      replayFile: options.replay === 'on' ? dependencies.replayFile : undefined,
-    });
+    this.#cache = new VerdictCache(dependencies.clock);
+    this.#record = new TicketRecord({ ...dependencies, provider: options.name });
+    this.#judge = createJudge(options, dependencies);
   }
 
   async authenticate(credential: Credential, attempt: Attempt): Promise<AuthenticationOutcome> {
@@ -70,16 +80,11 @@ class KerberosProvider implements Provider {
     }
     const token = credential.token.reveal();
     const reason = this.#inspect(token);
-    if (reason !== undefined) return { kind: 'rejected', reason };
-    const verdict = await this.#judge.judge(token, attempt.signal);
-    switch (verdict.kind) {
-      case 'unable':
-        throw this.#obstacle(verdict.obstacle, verdict.detail);
-      case 'refused':
-        return { kind: 'rejected', reason: verdict.reason };
-      case 'accepted':
-        return await this.#accept(verdict, attempt.signal);
-    }
+    if (reason !== undefined) return this.#reject(reason);
+    const verdict = await this.#verdict(token, attempt);
+    return verdict.kind === 'refused'
+      ? { kind: 'rejected', reason: verdict.reason }
+      : await this.#accept(verdict, attempt.signal);
   }
 
   async refresh(principal: Principal, signal: AbortSignal): Promise<RefreshOutcome> {
@@ -102,20 +107,59 @@ class KerberosProvider implements Provider {
 
   #inspect(token: string): TicketRejection | undefined {
     const inspection = inspectToken(token, this.#options.maxTokenLength);
-    if (inspection.kind === 'rejected') return inspection.reason;
-    const { service, realm } = inspection;
-    if (this.#options.strictSpn && !this.#services.has(`${service}@${realm}`)) return 'spn-mismatch';
-    return undefined;
+    if (inspection.kind === 'rejected') {
+      this.#record.explain(inspection.reason, {});
+      return inspection.reason;
+    }
+    const service = `${inspection.service}@${inspection.realm}`;
+    if (!this.#options.strictSpn || this.#services.has(service)) return undefined;
+    this.#record.explain('spn-mismatch', { service });
+    return 'spn-mismatch';
+  }
+
+  /** Throws GatewayError when nobody can judge. */
+  async #verdict(token: string, attempt: Attempt): Promise<Exclude<Verdict, { kind: 'unable' }>> {
+    const key = VerdictCache.keyOf(token, attempt.clientAddress);
+    const known = this.#cache.get(key);
+    if (known !== undefined) {
+      this.#record.count('remembered');
+      return known;
+    }
+    // Shared by everybody who brings the token now: one of them going away must not end it for the others.
+    const judging = this.#cache.judge(key, async () => await this.#ask(token));
+    const verdict = await new Deadline(judgeTimeoutMs, attempt.signal).race(judging, overdue);
+    if (verdict.kind !== 'unable') return verdict;
+    throw new GatewayError('PROVIDER_MISCONFIGURED', `provider ${this.name}: ${verdict.detail}`, {
+      fields: { provider: this.name, obstacle: verdict.obstacle },
+    });
+  }
+
+  async #ask(token: string): Promise<Verdict> {
+    const startedAt = performance.now();
+    const seconds = (): number => (performance.now() - startedAt) / 1_000;
+    try {
+      const verdict = await this.#judge.judge(token, AbortSignal.timeout(judgeTimeoutMs));
+      const result =
+        verdict.kind === 'unable' ? 'error' : verdict.kind === 'refused' ? verdict.reason : 'accepted';
+      this.#record.count(result, seconds());
+      if (verdict.kind === 'refused') this.#record.explain(verdict.reason, { detail: verdict.detail });
+      if (verdict.kind === 'unable') this.#record.explain(verdict.obstacle, { detail: verdict.detail });
+      return verdict;
+    } catch (error) {
+      this.#record.count('error', seconds());
+      throw error;
+    }
   }
 
   async #accept(
     verdict: Extract<Verdict, { kind: 'accepted' }>,
     signal: AbortSignal,
   ): Promise<AuthenticationOutcome> {
+    const { service } = verdict;
     // The entry whose key fitted, not what the client says: a keytab may hold keys that are not for signing in.
-    if (!this.#services.has(verdict.service)) return { kind: 'rejected', reason: 'spn-mismatch' };
+    if (!this.#services.has(service)) return this.#reject('spn-mismatch', { service });
     const mapped = mapPrincipal(verdict.principal, this.#realms);
-    if (mapped.kind === 'rejected') return mapped;
+    if (mapped.kind === 'rejected') return this.#reject(mapped.reason, { principal: verdict.principal });
     const person = await this.#find(mapped.username, signal);
     if (person?.kind === 'ended') return { kind: 'rejected', reason: person.reason };
     const principal =
@@ -129,11 +173,29 @@ class KerberosProvider implements Provider {
     return await this.#dependencies.directory?.find(username, signal);
   }
 
-  #obstacle(obstacle: Obstacle, detail: string): GatewayError {
-    return new GatewayError('PROVIDER_MISCONFIGURED', `provider ${this.name}: ${obstacle}: ${detail}`, {
-      fields: { provider: this.name, obstacle },
-    });
+  #reject(reason: TicketRejection, fields: Readonly<Record<string, string>> = {}): AuthenticationOutcome {
+    this.#record.count(reason);
+    if (Object.keys(fields).length > 0) this.#record.explain(reason, fields);
+    return { kind: 'rejected', reason };
   }
+}
+
+function createJudge(options: KerberosProviderOptions, dependencies: KerberosDependencies): TicketJudge {
+  const { replayFile, logger } = dependencies;
+  const settings = {
+    keytab: options.keytab,
+    replayFile: options.replay === 'on' ? replayFile : undefined,
+  };
+  return options.isolation === 'none'
+    ? createInProcessJudge(settings)
+    : new HelperJudge({ settings, logger });
+}
+
+function overdue(cause: unknown): GatewayError {
+  return new GatewayError('PROVIDER_UNAVAILABLE', 'the ticket was not judged in time', {
+    ...(cause === undefined ? {} : { cause }),
+    retryAfterSeconds: 1,
+  });
 }
 
 function acceptedServices({ name, keytab, principals }: KerberosProviderOptions): AcceptedServices {
