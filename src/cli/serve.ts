@@ -4,6 +4,7 @@ import { composeHub, composeKeyRing } from '../compose-primary.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
+import { DirectorySelfCheck } from '../directory/self-check.ts';
 import { GatewayError } from '../errors.ts';
 import { type AdminCommand, adminSocketName, createAdminHandler } from '../gateway/admin-commands.ts';
 import { createManagementHandler } from '../gateway/management.ts';
@@ -69,6 +70,11 @@ async function run(loaded: LoadedConfig, metrics: Metrics, logger: Logger): Prom
   const running = { loaded, generated: await generatePasswords(config.providers) };
   const pool = new WorkerPool({ hub, args: ['worker'], clock, logger, metrics });
   const reload = new Reload(running, { pool, hub, keys, metrics, logger, clock, onPasswords: greet });
+  await using selfCheck = new DirectorySelfCheck({
+    health: async () => (await pool.reports()).flatMap(({ directories }) => directories),
+    logger,
+    clock,
+  });
   const stop = Promise.withResolvers<string>();
   let isDraining = false;
   let drainingSince = 0;
@@ -94,6 +100,7 @@ async function run(loaded: LoadedConfig, metrics: Metrics, logger: Logger): Prom
           isCrashing: pool.isCrashing,
           listening: pool.listening,
           reports: await pool.reports(),
+          directoryProblems: selfCheck.problems,
         }),
     }),
   });
@@ -105,7 +112,9 @@ async function run(loaded: LoadedConfig, metrics: Metrics, logger: Logger): Prom
     everyMs: lookAtFilesEveryMs,
     onChange: async () => {
       await started.promise;
-      if (!isDraining) await reload.run();
+      if (isDraining) return;
+      await reload.run();
+      selfCheck.restart(reload.config.directories);
     },
   });
   try {
@@ -127,6 +136,7 @@ async function run(loaded: LoadedConfig, metrics: Metrics, logger: Logger): Prom
     });
     greet(config, running.generated.passwords);
     started.resolve();
+    selfCheck.restart(config.directories);
     const signal = await stop.promise;
     logger.info('draining', { signal, drainTimeoutMs: reload.config.server.drainTimeout });
     await pool.drain();

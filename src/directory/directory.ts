@@ -33,6 +33,8 @@ export interface DirectoryHealth {
     readonly url: string;
     readonly available: boolean;
     readonly reason?: string;
+    /** LDAP result with which the service account was refused, as long as it is not tried again. */
+    readonly refusal?: number;
   }[];
 }
 

@@ -160,8 +160,15 @@ class LdapDirectory implements Directory {
       name: this.name,
       servers: this.#servers.map((server) => {
         const available = server.isProven;
-        const reason = server.failure?.message ?? (available ? undefined : 'not reached yet');
-        return { url: server.endpoint.url, available, ...(reason === undefined ? {} : { reason }) };
+        const { failure } = server;
+        const reason = failure?.message ?? (available ? undefined : 'not reached yet');
+        const refusal = failure?.kind === 'config' ? failure.resultCode : undefined;
+        return {
+          url: server.endpoint.url,
+          available,
+          ...(reason === undefined ? {} : { reason }),
+          ...(refusal === undefined ? {} : { refusal }),
+        };
       }),
     };
   }
