@@ -1,5 +1,6 @@
 /** One attempt to sign in with a password: form in, session cookie or the page again out. */
 import { GatewayError } from '../errors.ts';
+import type { Exchange } from '../http/exchange.ts';
 import { parseAuthority } from '../http/host.ts';
 import { parseTarget } from '../http/target.ts';
 import { Secret } from '../lib/secret.ts';
@@ -11,6 +12,7 @@ import type { GatewayDependencies } from './dependencies.ts';
 import { languageOf } from './language-of.ts';
 import { splitUrl } from './original-request.ts';
 import type { PortalRequest } from './portal.ts';
+import { negotiateLocation } from './sign-in-location.ts';
 
 export type SignInResult =
   | { readonly kind: 'signed-in'; readonly setCookie: string }
@@ -20,6 +22,13 @@ export type SignInResult =
 interface Typed {
   readonly username: string;
   readonly provider: string | undefined;
+}
+
+/** What a page needs to know of the request it answers. */
+export interface PageRequest {
+  readonly exchange: Pick<Exchange, 'head' | 'clientAddress'>;
+  readonly origin: { readonly host: string };
+  readonly query: URLSearchParams;
 }
 
 export class SignIn {
@@ -65,7 +74,7 @@ export class SignIn {
   }
 
   page(
-    request: PortalRequest,
+    request: PageRequest,
     returnTo: string | undefined,
     problem?: SignInProblem,
     typed?: Typed,
@@ -83,6 +92,7 @@ export class SignIn {
         username: typed?.username,
         provider: typed?.provider,
         problem,
+        domainAccount: this.#domainAccount(target, request),
       },
       languageOf(exchange, query.get(languageParameter) ?? undefined),
     );
@@ -90,8 +100,19 @@ export class SignIn {
     return page;
   }
 
+  /** The way to try a ticket by hand, for whom the operator wants to be asked for one. */
+  #domainAccount(
+    returnTo: string,
+    { exchange, origin }: PageRequest,
+  ): { title: string | undefined; url: string } | undefined {
+    const { negotiation, snapshot } = this.#dependencies;
+    const { head, clientAddress } = exchange;
+    if (negotiation?.policy.admits({ head, clientAddress, host: origin.host }) !== true) return undefined;
+    return { title: negotiation.title, url: negotiateLocation(returnTo, snapshot) };
+  }
+
   /** The application the person is on the way to, so that the page can name it. */
-  #destination(returnTo: string, { origin }: PortalRequest): { title: string; host: string } | undefined {
+  #destination(returnTo: string, { origin }: PageRequest): { title: string; host: string } | undefined {
     const { snapshot } = this.#dependencies;
     const url = returnTo.startsWith('/')
       ? undefined

@@ -15,7 +15,10 @@ export interface PageReply {
 }
 
 export interface Pages {
-  /** 200; 401 rejected, 429 throttled, 503 unavailable, the latter two with Retry-After. */
+  /**
+   * 200; 401 rejected or a ticket refused, 403 the person of a ticket, 429 throttled, 503 unavailable, the latter two
+   * with Retry-After.
+   */
   signIn(model: SignInModel, language: Language): PageReply;
   portal(model: PortalModel, language: Language): PageReply;
   signOut(model: SignOutModel, language: Language): PageReply;
@@ -36,10 +39,13 @@ export interface PagesOptions {
   readonly signInOrigin: string;
 }
 
-const problemStatus = { rejected: 401, throttled: 429, unavailable: 503 } as const satisfies Record<
-  SignInProblem['kind'],
-  number
->;
+const problemStatus = {
+  rejected: 401,
+  throttled: 429,
+  unavailable: 503,
+  'ticket-refused': 401,
+  'ticket-denied': 403,
+} as const satisfies Record<SignInProblem['kind'], number>;
 
 export function createPages(options: PagesOptions): Pages {
   const { portalPath, assets, formTargets, signInOrigin } = options;
@@ -57,7 +63,7 @@ export function createPages(options: PagesOptions): Pages {
       const { problem } = model;
       const status = problem === undefined ? 200 : problemStatus[problem.kind];
       const answer = reply(status, signInPolicy, language, renderSignIn(site, language, model));
-      if (problem !== undefined && problem.kind !== 'rejected')
+      if (problem !== undefined && 'retryAfterSeconds' in problem)
         addRetryAfter(answer, problem.retryAfterSeconds);
       return answer;
     },

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../errors.ts';
 import type { Credential } from '../identity/credential.ts';
-import type { AuthenticationOutcome, RefreshOutcome } from '../identity/outcome.ts';
+import type { AuthenticationOutcome, RefreshOutcome, RejectionReason } from '../identity/outcome.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Deadline } from '../lib/deadline.ts';
@@ -25,6 +25,12 @@ export interface RefusalFloor {
 /** Above the time of a bind with a slow password hash, so that an unknown account cannot be told from a wrong password. */
 export const refusalFloor: RefusalFloor = { minMs: 400, maxMs: 600 };
 export const signInDeadlineMs = 8_000;
+
+/** `startedAt`: of the attempt, on the clock of `performance`. */
+export async function untilFloor({ minMs, maxMs }: RefusalFloor, startedAt: number): Promise<void> {
+  const leftMs = startedAt + minMs + Math.random() * (maxMs - minMs) - performance.now();
+  if (leftMs > 0) await sleep(leftMs);
+}
 
 export interface SignInChainOptions {
   readonly providers: readonly Provider[];
@@ -91,7 +97,8 @@ class OrderedChain implements SignInChain {
         this.#record.accepted(credential, request, provider, outcome.principal.subject);
       } else if (outcome.kind === 'rejected') {
         this.#record.refused(credential, request, provider, outcome.reason);
-        await this.#untilFloor(startedAt);
+        // A token names nobody who could be told from nobody: only guesses wait.
+        if (isGuess(credential)) await untilFloor(this.#floor, startedAt);
       }
       return outcome;
     } catch (error) {
@@ -112,6 +119,7 @@ class OrderedChain implements SignInChain {
     request: SignInRequest,
     signal: AbortSignal,
   ): Promise<ThrottledAttempt> {
+    if (!isGuess(credential)) return unthrottled;
     try {
       return await this.#options.throttle.begin(
         credential.kind === 'password' ? credential.username : undefined,
@@ -161,8 +169,10 @@ class OrderedChain implements SignInChain {
         if (outcome.kind === 'not-applicable') continue;
         const { outage } = verdict;
         verdict = { outcome, provider: provider.name, outage };
-        if (outcome.kind !== 'rejected') return { ...verdict, outage: undefined };
-        if (outcome.reason !== 'unknown-account') return verdict;
+        if (outcome.kind !== 'rejected' || outcome.passwordChange !== undefined) {
+          return { ...verdict, outage: undefined };
+        }
+        if (!isAnothersConcern(outcome.reason)) return verdict;
       } catch (error) {
         if (!isOutage(error)) {
           await throttled.released();
@@ -203,12 +213,26 @@ class OrderedChain implements SignInChain {
   #labelOf({ provider }: Credential): string {
     return provider !== undefined && this.#byName.has(provider) ? provider : 'any';
   }
+}
 
-  async #untilFloor(startedAt: number): Promise<void> {
-    const { minMs, maxMs } = this.#floor;
-    const leftMs = startedAt + minMs + Math.random() * (maxMs - minMs) - performance.now();
-    if (leftMs > 0) await sleep(leftMs);
-  }
+/**
+ * A ticket cannot be guessed. Machines that have none send useless tokens by themselves, and the budget of an address
+ * that many of them share is for the passwords of people.
+ */
+function isGuess({ kind }: Credential): boolean {
+  return kind !== 'negotiate';
+}
+
+const unthrottled: ThrottledAttempt = {
+  admit: async () => {},
+  succeeded: async () => {},
+  failed: async () => {},
+  released: async () => {},
+};
+
+/** Another provider may know the account, or hold the key that the ticket is for. */
+function isAnothersConcern(reason: RejectionReason): boolean {
+  return reason === 'unknown-account' || reason === 'spn-mismatch';
 }
 
 function malformed(provider: string): Verdict {
@@ -222,12 +246,14 @@ async function settle(
 ): Promise<void> {
   if (outage !== undefined) {
     // Neither an outage elsewhere nor hanging up early may make guessing free.
-    const isGuess = outcome.kind === 'rejected' && freeReasons.every((reason) => reason !== outcome.reason);
-    await (isGuess || signal?.aborted === true ? throttled.failed() : throttled.released());
+    const isCounted = outcome.kind === 'rejected' && freeReasons.every((reason) => reason !== outcome.reason);
+    await (isCounted || signal?.aborted === true ? throttled.failed() : throttled.released());
   } else if (outcome.kind === 'authenticated') {
     await throttled.succeeded();
   } else {
-    await (outcome.kind === 'rejected' ? throttled.failed() : throttled.released());
+    // A right password that has to be changed is no guess.
+    const isWrong = outcome.kind === 'rejected' && outcome.passwordChange === undefined;
+    await (isWrong ? throttled.failed() : throttled.released());
   }
 }
 

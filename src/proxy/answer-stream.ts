@@ -1,7 +1,7 @@
 /** Streams one upstream answer to the client: raw headers through, back-pressure and aborts in both directions. */
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../errors.ts';
-import type { Exchange } from '../http/exchange.ts';
+import { type Exchange, isGone } from '../http/exchange.ts';
 import { hopByHop } from './hop-by-hop.ts';
 
 export interface AnswerListener {
@@ -12,6 +12,7 @@ export interface AnswerListener {
 export interface AnswerExpectation {
   readonly method: string;
   readonly protectedCookies: readonly string[];
+  readonly answerHeaders: readonly string[];
 }
 
 export class AnswerStream implements Dispatcher.DispatchHandler {
@@ -29,12 +30,12 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     const { response } = this.#exchange;
-    if (response.destroyed) {
+    if (isGone(response)) {
       controller.abort(clientGone());
       return;
     }
     response.once('close', () => {
-      if (!response.writableFinished) controller.abort(clientGone());
+      if (!response.writableEnded) controller.abort(clientGone());
     });
   }
 
@@ -77,7 +78,7 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
     if (this.#isSettled) return;
     this.#isSettled = true;
     const { response } = this.#exchange;
-    const canAnswer = !response.headersSent && !response.destroyed;
+    const canAnswer = !response.headersSent && !isGone(response);
     // A cut connection tells the client that the body is not whole; a clean end would not.
     if (!canAnswer) response.destroy();
     this.#listener.onFailed(error, canAnswer);
@@ -109,7 +110,24 @@ function answerHeaders(
     if (lower === 'content-length' && status === 204) continue;
     headers.push(name, value);
   }
-  return headers;
+  return expectation.answerHeaders.length === 0
+    ? headers
+    : withOwn(headers, status, expectation.answerHeaders);
+}
+
+/** What is added is for one person: no cache may hand it to another, whatever the upstream allows. */
+function withOwn(headers: readonly string[], status: number, own: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    if (/^(cache-control|expires|pragma)$/i.test(headers[i] as string)) continue;
+    kept.push(headers[i] as string, headers[i + 1] as string);
+  }
+  for (let i = 0; i < own.length; i += 2) {
+    // Beside a challenge of the upstream it would be read as another one.
+    if (status === 401 && /^www-authenticate$/i.test(own[i] as string)) continue;
+    kept.push(own[i] as string, own[i + 1] as string);
+  }
+  return [...kept, 'Cache-Control', 'no-store'];
 }
 
 function toText(value: Buffer | string): string {
