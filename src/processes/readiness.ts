@@ -16,7 +16,7 @@ export function readinessOf(facts: ReadinessFacts): {
   status: Readiness;
   dependencies: readonly DependencyState[];
 } {
-  const dependencies = [workers(facts), ...directories(facts)];
+  const dependencies = [workers(facts), ...directories(facts), ...mailServers(facts.reports)];
   return { status: statusOf(facts, dependencies), dependencies };
 }
 
@@ -61,4 +61,17 @@ function directories({ reports, directoryProblems }: ReadinessFacts): Dependency
       reason: reasons.join('; '),
     };
   });
+}
+
+const order = ['available', 'degraded', 'unavailable'] as const;
+
+/** What the most fortunate worker sees. */
+function mailServers(reports: readonly WorkerReport[]): DependencyState[] {
+  const best = new Map<string, WorkerReport['mailServers'][number]>();
+  for (const seen of reports.flatMap((report) => report.mailServers)) {
+    const known = best.get(seen.name);
+    if (known === undefined || order.indexOf(seen.status) < order.indexOf(known.status))
+      best.set(seen.name, seen);
+  }
+  return [...best.values()].map((health) => ({ ...health, name: `zimbra:${health.name}` }));
 }
