@@ -2,55 +2,51 @@
  * An LDAP directory for the rest of the gateway: finds a person, judges the account, tries the password, reads groups.
  * Puts the parts of this folder together; how servers are reached and chosen is theirs.
  */
-import type { Resolver } from "node:dns";
-import { GatewayError } from "../errors.ts";
-import type { Group, GroupTable } from "../identity/group.ts";
-import type { RejectionReason } from "../identity/outcome.ts";
-import type { Clock } from "../lib/clock.ts";
-import { Deadline } from "../lib/deadline.ts";
-import type { Secret } from "../lib/secret.ts";
-import { SingleFlight } from "../lib/single-flight.ts";
-import type { Logger } from "../observability/logger.ts";
-import type { Metrics } from "../observability/metrics.ts";
-import type { SearchRequest } from "./connection.ts";
+import type { Resolver } from 'node:dns';
+import { GatewayError } from '../errors.ts';
+import type { Group, GroupTable } from '../identity/group.ts';
+import type { RejectionReason } from '../identity/outcome.ts';
+import type { Clock } from '../lib/clock.ts';
+import { Deadline } from '../lib/deadline.ts';
+import type { Secret } from '../lib/secret.ts';
+import { SingleFlight } from '../lib/single-flight.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { SearchRequest } from './connection.ts';
 import type {
-	Directory,
-	DirectoryHealth,
-	DirectoryPerson,
-	LookupOutcome,
-	VerificationOptions,
-	VerificationOutcome,
-} from "./directory.ts";
-import type { LdapEntry } from "./entry.ts";
-import { ServerGroup } from "./failover.ts";
-import { toGatewayError } from "./failures.ts";
-import { allOf, type EncodedFilter } from "./filter.ts";
-import { GroupReader } from "./groups.ts";
-import { type PeopleSettings, resolveSettings } from "./kinds.ts";
-import { isAcceptablePassword, prepareName } from "./login-name.ts";
-import { OperationMetrics } from "./operation-metrics.ts";
-import {
-	bindsByCertificate,
-	type DirectoryOptions,
-	serviceAccountOf,
-} from "./options.ts";
-import { toPerson } from "./person.ts";
-import { withWholeAttributes } from "./ranges.ts";
-import { LdapServer } from "./server.ts";
-import { ServerList } from "./server-list.ts";
-import { SharedBind } from "./shared-bind.ts";
-import { readStableId, stableIdFilter } from "./stable-id.ts";
-import { TimedCache } from "./timed-cache.ts";
-import { defaultTimings, type Timings } from "./timings.ts";
+  Directory,
+  DirectoryHealth,
+  DirectoryPerson,
+  LookupOutcome,
+  VerificationOptions,
+  VerificationOutcome,
+} from './directory.ts';
+import type { LdapEntry } from './entry.ts';
+import { ServerGroup } from './failover.ts';
+import { toGatewayError } from './failures.ts';
+import { allOf, type EncodedFilter } from './filter.ts';
+import { GroupReader } from './groups.ts';
+import { type PeopleSettings, resolveSettings } from './kinds.ts';
+import { isAcceptablePassword, prepareName } from './login-name.ts';
+import { OperationMetrics } from './operation-metrics.ts';
+import { bindsByCertificate, type DirectoryOptions, serviceAccountOf } from './options.ts';
+import { toPerson } from './person.ts';
+import { withWholeAttributes } from './ranges.ts';
+import { LdapServer } from './server.ts';
+import { ServerList } from './server-list.ts';
+import { SharedBind } from './shared-bind.ts';
+import { readStableId, stableIdFilter } from './stable-id.ts';
+import { TimedCache } from './timed-cache.ts';
+import { defaultTimings, type Timings } from './timings.ts';
 
 export interface DirectoryDependencies {
-	readonly logger: Logger;
-	readonly metrics: Metrics;
-	readonly clock: Clock;
-	readonly groupTable: GroupTable;
-	readonly timings?: Partial<Timings>;
-	/** Asked for the servers where DNS names them; omitted: the servers of the system. */
-	readonly resolver?: Resolver;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly groupTable: GroupTable;
+  readonly timings?: Partial<Timings>;
+  /** Asked for the servers where DNS names them; omitted: the servers of the system. */
+  readonly resolver?: Resolver;
 }
 
 /**
@@ -63,351 +59,296 @@ const unknownForMs = 10_000;
 const maxPeople = 10_000;
 
 /** Returns at once: servers are reached in the background. Throws GatewayError CONFIG_INVALID. */
-export function createDirectory(
-	options: DirectoryOptions,
-	dependencies: DirectoryDependencies,
-): Directory {
-	return new LdapDirectory(options, dependencies);
+export function createDirectory(options: DirectoryOptions, dependencies: DirectoryDependencies): Directory {
+  return new LdapDirectory(options, dependencies);
 }
 
 class LdapDirectory implements Directory {
-	readonly name: string;
-	readonly #settings: PeopleSettings;
-	readonly #staleForMs: number;
-	readonly #timings: Timings;
-	readonly #logger: Logger;
-	readonly #clock: Clock;
-	readonly #countCache: (result: "hit" | "miss" | "stale" | "negative") => void;
-	readonly #servers: ServerList;
-	readonly #group: ServerGroup;
-	readonly #groupReader: GroupReader | undefined;
-	/** The last known state of people, by id; fresh for a moment, served stale while the directory is away. */
-	readonly #people: TimedCache<DirectoryPerson>;
-	readonly #unknownNames: TimedCache<true>;
-	readonly #personSearches = new SingleFlight<LdapEntry[]>();
-	readonly #groupWalks = new SingleFlight<readonly Group[]>();
-	readonly #lookups = new SingleFlight<LookupOutcome>();
-	readonly #findings = new SingleFlight<LookupOutcome>();
-	readonly #binds = new SharedBind();
-	readonly #end = new AbortController();
+  readonly name: string;
+  readonly #settings: PeopleSettings;
+  readonly #staleForMs: number;
+  readonly #timings: Timings;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #countCache: (result: 'hit' | 'miss' | 'stale' | 'negative') => void;
+  readonly #servers: ServerList;
+  readonly #group: ServerGroup;
+  readonly #groupReader: GroupReader | undefined;
+  /** The last known state of people, by id; fresh for a moment, served stale while the directory is away. */
+  readonly #people: TimedCache<DirectoryPerson>;
+  readonly #unknownNames: TimedCache<true>;
+  readonly #personSearches = new SingleFlight<LdapEntry[]>();
+  readonly #groupWalks = new SingleFlight<readonly Group[]>();
+  readonly #lookups = new SingleFlight<LookupOutcome>();
+  readonly #findings = new SingleFlight<LookupOutcome>();
+  readonly #binds = new SharedBind();
+  readonly #end = new AbortController();
 
-	constructor(options: DirectoryOptions, dependencies: DirectoryDependencies) {
-		const { clock, metrics, groupTable } = dependencies;
-		this.name = options.name;
-		this.#settings = resolveSettings(options);
-		this.#staleForMs = options.cache.staleFor;
-		this.#timings = { ...defaultTimings, ...dependencies.timings };
-		this.#logger = dependencies.logger.with({ directory: options.name });
-		this.#clock = clock;
-		this.#countCache = (result) => {
-			metrics.directoryCacheRequests.cell({ directory: options.name, result })
-				.count++;
-		};
-		const ttlMs = options.cache.ttl;
-		this.#people = new TimedCache({
-			clock,
-			ttlMs: Math.min(ttlMs, freshForMs),
-			maxEntries: maxPeople,
-		});
-		this.#unknownNames = new TimedCache({
-			clock,
-			ttlMs: Math.min(ttlMs, unknownForMs),
-			maxEntries: maxPeople,
-		});
-		this.#servers = new ServerList({
-			directory: options,
-			timings: this.#timings,
-			logger: this.#logger,
-			resolver: dependencies.resolver,
-			open: (endpoint, index) =>
-				new LdapServer({
-					endpoint,
-					serviceAccount: serviceAccountOf(options),
-					bindsByCertificate: bindsByCertificate(options),
-					operationTimeoutMs: options.timeout,
-					verificationConnections: options.pool.connections,
-					timings: this.#timings,
-					logger: this.#logger,
-					metrics: new OperationMetrics(metrics, options.name, index),
-				}),
-		});
-		this.#group = new ServerGroup(options.name, this.#servers);
-		if (this.#settings.groups !== undefined) {
-			this.#groupReader = new GroupReader({
-				directory: options.name,
-				settings: this.#settings.groups,
-				search: async (request) => await this.#search(request),
-				groupTable,
-				clock,
-				ttlMs,
-			});
-		}
-	}
+  constructor(options: DirectoryOptions, dependencies: DirectoryDependencies) {
+    const { clock, metrics, groupTable } = dependencies;
+    this.name = options.name;
+    this.#settings = resolveSettings(options);
+    this.#staleForMs = options.cache.staleFor;
+    this.#timings = { ...defaultTimings, ...dependencies.timings };
+    this.#logger = dependencies.logger.with({ directory: options.name });
+    this.#clock = clock;
+    this.#countCache = (result) => {
+      metrics.directoryCacheRequests.cell({ directory: options.name, result }).count++;
+    };
+    const ttlMs = options.cache.ttl;
+    this.#people = new TimedCache({
+      clock,
+      ttlMs: Math.min(ttlMs, freshForMs),
+      maxEntries: maxPeople,
+    });
+    this.#unknownNames = new TimedCache({
+      clock,
+      ttlMs: Math.min(ttlMs, unknownForMs),
+      maxEntries: maxPeople,
+    });
+    this.#servers = new ServerList({
+      directory: options,
+      timings: this.#timings,
+      logger: this.#logger,
+      resolver: dependencies.resolver,
+      open: (endpoint, index) =>
+        new LdapServer({
+          endpoint,
+          serviceAccount: serviceAccountOf(options),
+          bindsByCertificate: bindsByCertificate(options),
+          operationTimeoutMs: options.timeout,
+          verificationConnections: options.pool.connections,
+          timings: this.#timings,
+          logger: this.#logger,
+          metrics: new OperationMetrics(metrics, options.name, index),
+        }),
+    });
+    this.#group = new ServerGroup(options.name, this.#servers);
+    if (this.#settings.groups !== undefined) {
+      this.#groupReader = new GroupReader({
+        directory: options.name,
+        settings: this.#settings.groups,
+        search: async (request) => await this.#search(request),
+        groupTable,
+        clock,
+        ttlMs,
+      });
+    }
+  }
 
-	async verify(
-		username: string,
-		password: Secret,
-		options: VerificationOptions,
-	): Promise<VerificationOutcome> {
-		const name = prepareName(username);
-		if (name === undefined || !isAcceptablePassword(password))
-			return rejected("credentials-malformed");
-		const deadline = new Deadline(this.#timings.wholeMs, options.signal);
-		return await deadline.race(
-			this.#verify(name, password, options, deadline),
-			this.#overdue,
-		);
-	}
+  async verify(
+    username: string,
+    password: Secret,
+    options: VerificationOptions,
+  ): Promise<VerificationOutcome> {
+    const name = prepareName(username);
+    if (name === undefined || !isAcceptablePassword(password)) return rejected('credentials-malformed');
+    const deadline = new Deadline(this.#timings.wholeMs, options.signal);
+    return await deadline.race(this.#verify(name, password, options, deadline), this.#overdue);
+  }
 
-	async lookup(
-		person: { readonly id: string; readonly username: string },
-		signal: AbortSignal,
-	): Promise<LookupOutcome> {
-		const fresh = this.#people.get(person.id);
-		if (fresh !== undefined) {
-			this.#countCache("hit");
-			return { kind: "found", person: fresh, stale: false };
-		}
-		const lookup = this.#lookups.run(
-			person.id,
-			async () => await this.#lookup(person),
-		);
-		return await new Deadline(this.#timings.wholeMs, signal).race(
-			lookup,
-			this.#overdue,
-		);
-	}
+  async lookup(
+    person: { readonly id: string; readonly username: string },
+    signal: AbortSignal,
+  ): Promise<LookupOutcome> {
+    const fresh = this.#people.get(person.id);
+    if (fresh !== undefined) {
+      this.#countCache('hit');
+      return { kind: 'found', person: fresh, stale: false };
+    }
+    const lookup = this.#lookups.run(person.id, async () => await this.#lookup(person));
+    return await new Deadline(this.#timings.wholeMs, signal).race(lookup, this.#overdue);
+  }
 
-	async find(username: string, signal: AbortSignal): Promise<LookupOutcome> {
-		const name = prepareName(username);
-		if (name === undefined) return { kind: "ended", reason: "unknown-account" };
-		const finding = this.#findings.run(
-			name,
-			async () => await this.#find(name),
-		);
-		return await new Deadline(this.#timings.wholeMs, signal).race(
-			finding,
-			this.#overdue,
-		);
-	}
+  async find(username: string, signal: AbortSignal): Promise<LookupOutcome> {
+    const name = prepareName(username);
+    if (name === undefined) return { kind: 'ended', reason: 'unknown-account' };
+    const finding = this.#findings.run(name, async () => await this.#find(name));
+    return await new Deadline(this.#timings.wholeMs, signal).race(finding, this.#overdue);
+  }
 
-	health(): DirectoryHealth {
-		const { whyEmpty } = this.#servers;
-		if (whyEmpty !== undefined) {
-			return { name: this.name, servers: [{ ...whyEmpty, available: false }] };
-		}
-		return {
-			name: this.name,
-			servers: this.#servers.current.map((server) => {
-				const available = server.isProven;
-				const { failure } = server;
-				const reason =
-					failure?.message ?? (available ? undefined : "not reached yet");
-				const refusal =
-					failure?.kind === "config" ? failure.resultCode : undefined;
-				return {
-					url: server.endpoint.url,
-					available,
-					...(reason === undefined ? {} : { reason }),
-					...(refusal === undefined ? {} : { refusal }),
-				};
-			}),
-		};
-	}
+  health(): DirectoryHealth {
+    const { whyEmpty } = this.#servers;
+    if (whyEmpty !== undefined) {
+      return { name: this.name, servers: [{ ...whyEmpty, available: false }] };
+    }
+    return {
+      name: this.name,
+      servers: this.#servers.current.map((server) => {
+        const available = server.isProven;
+        const { failure } = server;
+        const reason = failure?.message ?? (available ? undefined : 'not reached yet');
+        const refusal = failure?.kind === 'config' ? failure.resultCode : undefined;
+        return {
+          url: server.endpoint.url,
+          available,
+          ...(reason === undefined ? {} : { reason }),
+          ...(refusal === undefined ? {} : { refusal }),
+        };
+      }),
+    };
+  }
 
-	async [Symbol.asyncDispose](): Promise<void> {
-		this.#end.abort();
-		await this.#servers[Symbol.asyncDispose]();
-	}
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort();
+    await this.#servers[Symbol.asyncDispose]();
+  }
 
-	/** Hot path: bench/ldap.ts. */
-	async #verify(
-		name: string,
-		password: Secret,
-		options: VerificationOptions,
-		deadline: Deadline,
-	): Promise<VerificationOutcome> {
-		const entry = await this.#searchOne(name);
-		if (typeof entry === "string") return rejected(entry);
-		const person = toPerson(entry, this.#settings, this.name);
-		// Nobody waits any more: no attempt is counted, no password tried.
-		if (deadline.isOver) throw this.#overdue(options.signal.reason);
-		await options.admit(person.username);
-		const { status } = this.#settings;
-		const reason =
-			status.readEntry(entry, this.#clock.now()) ??
-			status.readTemporaryLock?.(entry) ??
-			(await this.#tryPassword(entry.dn, password));
-		if (reason !== undefined) return rejected(reason);
-		return { kind: "verified", person: await this.#withGroups(person, entry) };
-	}
+  /** Hot path: bench/ldap.ts. */
+  async #verify(
+    name: string,
+    password: Secret,
+    options: VerificationOptions,
+    deadline: Deadline,
+  ): Promise<VerificationOutcome> {
+    const entry = await this.#searchOne(name);
+    if (typeof entry === 'string') return rejected(entry);
+    const person = toPerson(entry, this.#settings, this.name);
+    // Nobody waits any more: no attempt is counted, no password tried.
+    if (deadline.isOver) throw this.#overdue(options.signal.reason);
+    await options.admit(person.username);
+    const { status } = this.#settings;
+    const reason =
+      status.readEntry(entry, this.#clock.now()) ??
+      status.readTemporaryLock?.(entry) ??
+      (await this.#tryPassword(entry.dn, password));
+    if (reason !== undefined) return rejected(reason);
+    return { kind: 'verified', person: await this.#withGroups(person, entry) };
+  }
 
-	async #tryPassword(
-		dn: string,
-		password: Secret,
-	): Promise<RejectionReason | undefined> {
-		const answer = await this.#binds.run(dn, password, () =>
-			this.#group.bind(dn, password, this.#workDeadline()),
-		);
-		try {
-			return this.#settings.status.judgeBind(answer);
-		} catch (error) {
-			throw toGatewayError(error, this.name);
-		}
-	}
+  async #tryPassword(dn: string, password: Secret): Promise<RejectionReason | undefined> {
+    const answer = await this.#binds.run(dn, password, () =>
+      this.#group.bind(dn, password, this.#workDeadline()),
+    );
+    try {
+      return this.#settings.status.judgeBind(answer);
+    } catch (error) {
+      throw toGatewayError(error, this.name);
+    }
+  }
 
-	async #withGroups(
-		person: Omit<DirectoryPerson, "groups">,
-		entry: LdapEntry,
-	): Promise<DirectoryPerson> {
-		const known = this.#people.get(person.id);
-		// A renamed entry may be in other groups.
-		const isKnown = known !== undefined && known.dn === person.dn;
-		this.#countCache(isKnown ? "hit" : "miss");
-		if (isKnown) return { ...person, groups: known.groups };
-		const reader = this.#groupReader;
-		const member = { dn: person.dn, username: person.username, entry };
-		const groups =
-			reader === undefined
-				? []
-				: await this.#groupWalks.run(
-						person.id,
-						async () => await reader.read(member),
-					);
-		const whole = { ...person, groups };
-		this.#people.set(person.id, whole);
-		return whole;
-	}
+  async #withGroups(person: Omit<DirectoryPerson, 'groups'>, entry: LdapEntry): Promise<DirectoryPerson> {
+    const known = this.#people.get(person.id);
+    // A renamed entry may be in other groups.
+    const isKnown = known !== undefined && known.dn === person.dn;
+    this.#countCache(isKnown ? 'hit' : 'miss');
+    if (isKnown) return { ...person, groups: known.groups };
+    const reader = this.#groupReader;
+    const member = { dn: person.dn, username: person.username, entry };
+    const groups =
+      reader === undefined
+        ? []
+        : await this.#groupWalks.run(person.id, async () => await reader.read(member));
+    const whole = { ...person, groups };
+    this.#people.set(person.id, whole);
+    return whole;
+  }
 
-	async #lookup(person: {
-		readonly id: string;
-		readonly username: string;
-	}): Promise<LookupOutcome> {
-		try {
-			const entry = await this.#findAgain(person);
-			const reason =
-				entry === undefined
-					? "unknown-account"
-					: this.#settings.status.readEntry(entry, this.#clock.now());
-			if (entry === undefined || reason !== undefined) {
-				this.#people.delete(person.id);
-				return { kind: "ended", reason: reason ?? "unknown-account" };
-			}
-			const found = await this.#withGroups(
-				toPerson(entry, this.#settings, this.name),
-				entry,
-			);
-			return { kind: "found", person: found, stale: false };
-		} catch (error) {
-			if (!(error instanceof GatewayError)) throw error;
-			const last = this.#people.getAged(person.id, this.#staleForMs);
-			if (last === undefined) throw error;
-			this.#countCache("stale");
-			return { kind: "found", person: last, stale: true };
-		}
-	}
+  async #lookup(person: { readonly id: string; readonly username: string }): Promise<LookupOutcome> {
+    try {
+      const entry = await this.#findAgain(person);
+      const reason =
+        entry === undefined ? 'unknown-account' : this.#settings.status.readEntry(entry, this.#clock.now());
+      if (entry === undefined || reason !== undefined) {
+        this.#people.delete(person.id);
+        return { kind: 'ended', reason: reason ?? 'unknown-account' };
+      }
+      const found = await this.#withGroups(toPerson(entry, this.#settings, this.name), entry);
+      return { kind: 'found', person: found, stale: false };
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      const last = this.#people.getAged(person.id, this.#staleForMs);
+      if (last === undefined) throw error;
+      this.#countCache('stale');
+      return { kind: 'found', person: last, stale: true };
+    }
+  }
 
-	async #find(name: string): Promise<LookupOutcome> {
-		const entry = await this.#searchOne(name);
-		if (typeof entry === "string") return { kind: "ended", reason: entry };
-		const { status } = this.#settings;
-		const reason =
-			status.readEntry(entry, this.#clock.now()) ??
-			status.readTemporaryLock?.(entry);
-		if (reason !== undefined) return { kind: "ended", reason };
-		const person = await this.#withGroups(
-			toPerson(entry, this.#settings, this.name),
-			entry,
-		);
-		return { kind: "found", person, stale: false };
-	}
+  async #find(name: string): Promise<LookupOutcome> {
+    const entry = await this.#searchOne(name);
+    if (typeof entry === 'string') return { kind: 'ended', reason: entry };
+    const { status } = this.#settings;
+    const reason = status.readEntry(entry, this.#clock.now()) ?? status.readTemporaryLock?.(entry);
+    if (reason !== undefined) return { kind: 'ended', reason };
+    const person = await this.#withGroups(toPerson(entry, this.#settings, this.name), entry);
+    return { kind: 'found', person, stale: false };
+  }
 
-	/** The entry of a prepared name, or why there is not exactly one. */
-	async #searchOne(
-		name: string,
-	): Promise<LdapEntry | "unknown-account" | "ambiguous-account"> {
-		if (this.#unknownNames.get(name) === true) {
-			this.#countCache("negative");
-			return "unknown-account";
-		}
-		const entries = await this.#personSearches.run(name, () =>
-			this.#searchPeople(this.#settings.filter.encode({ USERNAME: name })),
-		);
-		const entry = entries[0];
-		if (entry === undefined) {
-			this.#unknownNames.set(name, true);
-			return "unknown-account";
-		}
-		if (entries.length === 1) return entry;
-		this.#logger.warn("directory-account-ambiguous", {
-			dns: entries.map((each) => each.dn),
-		});
-		return "ambiguous-account";
-	}
+  /** The entry of a prepared name, or why there is not exactly one. */
+  async #searchOne(name: string): Promise<LdapEntry | 'unknown-account' | 'ambiguous-account'> {
+    if (this.#unknownNames.get(name) === true) {
+      this.#countCache('negative');
+      return 'unknown-account';
+    }
+    const entries = await this.#personSearches.run(name, () =>
+      this.#searchPeople(this.#settings.filter.encode({ USERNAME: name })),
+    );
+    const entry = entries[0];
+    if (entry === undefined) {
+      this.#unknownNames.set(name, true);
+      return 'unknown-account';
+    }
+    if (entries.length === 1) return entry;
+    this.#logger.warn('directory-account-ambiguous', {
+      dns: entries.map((each) => each.dn),
+    });
+    return 'ambiguous-account';
+  }
 
-	/**
-	 * By name first, because names are indexed everywhere and stable ids are not; by id when the name finds somebody
-	 * else or nobody. The configured filter's other conditions hold in both cases.
-	 */
-	async #findAgain(person: {
-		readonly id: string;
-		readonly username: string;
-	}): Promise<LdapEntry | undefined> {
-		const { filter, idAttributes } = this.#settings;
-		const named = await this.#searchPeople(
-			filter.encode({ USERNAME: person.username }),
-		);
-		const same = named.find(
-			(entry) => readStableId(entry, idAttributes) === person.id,
-		);
-		if (same !== undefined) return same;
-		const byId = stableIdFilter(person.id, idAttributes);
-		if (byId === undefined) return undefined;
-		const anyName = filter.forAnyName.encode({});
-		const [renamed] = await this.#searchPeople(allOf([byId, anyName]));
-		return renamed;
-	}
+  /**
+   * By name first, because names are indexed everywhere and stable ids are not; by id when the name finds somebody
+   * else or nobody. The configured filter's other conditions hold in both cases.
+   */
+  async #findAgain(person: {
+    readonly id: string;
+    readonly username: string;
+  }): Promise<LdapEntry | undefined> {
+    const { filter, idAttributes } = this.#settings;
+    const named = await this.#searchPeople(filter.encode({ USERNAME: person.username }));
+    const same = named.find((entry) => readStableId(entry, idAttributes) === person.id);
+    if (same !== undefined) return same;
+    const byId = stableIdFilter(person.id, idAttributes);
+    if (byId === undefined) return undefined;
+    const anyName = filter.forAnyName.encode({});
+    const [renamed] = await this.#searchPeople(allOf([byId, anyName]));
+    return renamed;
+  }
 
-	#searchPeople(filter: EncodedFilter): Promise<LdapEntry[]> {
-		return this.#search({
-			baseDn: this.#settings.baseDn,
-			scope: "sub",
-			filter,
-			attributes: this.#settings.requestedAttributes,
-			// One more than allowed, to see that there is more than one.
-			sizeLimit: 2,
-		});
-	}
+  #searchPeople(filter: EncodedFilter): Promise<LdapEntry[]> {
+    return this.#search({
+      baseDn: this.#settings.baseDn,
+      scope: 'sub',
+      filter,
+      attributes: this.#settings.requestedAttributes,
+      // One more than allowed, to see that there is more than one.
+      sizeLimit: 2,
+    });
+  }
 
-	async #search(request: SearchRequest): Promise<LdapEntry[]> {
-		const deadline = this.#workDeadline();
-		const ask = async (one: SearchRequest): Promise<LdapEntry[]> =>
-			await this.#group.search(one, deadline);
-		const entries = await ask(request);
-		try {
-			return await withWholeAttributes(entries, ask);
-		} catch (error) {
-			throw toGatewayError(error, this.name);
-		}
-	}
+  async #search(request: SearchRequest): Promise<LdapEntry[]> {
+    const deadline = this.#workDeadline();
+    const ask = async (one: SearchRequest): Promise<LdapEntry[]> => await this.#group.search(one, deadline);
+    const entries = await ask(request);
+    try {
+      return await withWholeAttributes(entries, ask);
+    } catch (error) {
+      throw toGatewayError(error, this.name);
+    }
+  }
 
-	/** Shared work is not ended by the caller who happened to start it; its result still fills the cache. */
-	#workDeadline(): Deadline {
-		return new Deadline(this.#timings.wholeMs, this.#end.signal);
-	}
+  /** Shared work is not ended by the caller who happened to start it; its result still fills the cache. */
+  #workDeadline(): Deadline {
+    return new Deadline(this.#timings.wholeMs, this.#end.signal);
+  }
 
-	readonly #overdue = (reason: unknown): GatewayError =>
-		new GatewayError(
-			"PROVIDER_UNAVAILABLE",
-			`directory ${this.name}: no answer in time`,
-			{
-				cause: reason,
-				fields: { directory: this.name },
-				retryAfterSeconds: 1,
-			},
-		);
+  readonly #overdue = (reason: unknown): GatewayError =>
+    new GatewayError('PROVIDER_UNAVAILABLE', `directory ${this.name}: no answer in time`, {
+      cause: reason,
+      fields: { directory: this.name },
+      retryAfterSeconds: 1,
+    });
 }
 
 function rejected(reason: RejectionReason): VerificationOutcome {
-	return { kind: "rejected", reason };
+  return { kind: 'rejected', reason };
 }
