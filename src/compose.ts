@@ -28,6 +28,7 @@ import type { MetricsReport } from './observability/metrics.ts';
 import { createAssets } from './portal/assets.ts';
 import { createPages } from './portal/pages.ts';
 import { createSignInChain } from './providers/chain.ts';
+import { PasswordChanges } from './providers/password-changes.ts';
 import { createProviders } from './providers/registry.ts';
 import { RequestSignIn } from './providers/request-sign-in.ts';
 import { createThrottle } from './providers/throttle.ts';
@@ -96,9 +97,10 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       clock,
     });
     for (const provider of providers) resources.use(provider);
+    const throttle = createThrottle({ counters: client.counters, metrics });
     const chain = createSignInChain({
       providers,
-      throttle: createThrottle({ counters: client.counters, metrics }),
+      throttle,
       clock,
       logger,
       metrics,
@@ -157,6 +159,7 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       sessionCookie,
       credentials: new Credentials({ sessions, sessionCookie, requestSignIn, negotiation }),
       chain,
+      passwordChanges: new PasswordChanges({ providers, throttle, logger, metrics }),
       grantRoles,
       negotiation,
       providerTitles: new Map(providers.map(({ name, title }) => [name, title])),

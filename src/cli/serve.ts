@@ -22,7 +22,7 @@ import { isPublished } from '../state/key-ring.ts';
 import type { KeyRingFile } from '../state/key-ring-file.ts';
 import { version } from '../version.ts';
 import type { RotationReport } from './keys.ts';
-import { generation, Reload } from './reload.ts';
+import { generation, Reload, socketsOf } from './reload.ts';
 import { exitInvalid, exitUsage, readArguments } from './usage-mistake.ts';
 
 /** A second SIGINT within this time is the first one again. */
@@ -118,8 +118,7 @@ async function run(loaded: LoadedConfig, metrics: Metrics, logger: Logger): Prom
     },
   });
   try {
-    removeRemnant(config.server.listen);
-    if (config.server.grpc !== undefined) removeRemnant(config.server.grpc.listen);
+    for (const listenAddress of socketsOf(config)) removeRemnant(listenAddress);
     const address = await pool.start(generation(running, keys));
     admin = await listenForCommands(
       config,
