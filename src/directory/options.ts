@@ -6,6 +6,7 @@ import type { Secret } from '../lib/secret.ts';
 import { parseServerUrl } from './endpoint.ts';
 import { compileFilter } from './filter.ts';
 import { directoryKinds, groupMethodOf, groupMethods } from './group-method.ts';
+import { whyNoPasswordChange } from './password-requirements.ts';
 import { discoveryScheme, serviceNameOf } from './service-discovery.ts';
 
 const attributeName = z
@@ -58,9 +59,7 @@ const fields = z.strictObject({
       [
         z.array(serverUrl).min(1).max(16),
         z.literal('srv').describe('what DNS names for the domain of users.baseDn'),
-        z.strictObject({
-          srv: discoveryDomain.describe('what DNS names for this domain'),
-        }),
+        z.strictObject({ srv: discoveryDomain.describe('what DNS names for this domain') }),
       ],
       'expected a list of ldap:// and ldaps:// URLs, srv, or { srv: example.com }',
     )
@@ -109,21 +108,13 @@ const fields = z.strictObject({
       if (method === 'external') {
         for (const key of ['dn', 'password'] as const) {
           if ({ dn, password }[key] === undefined) continue;
-          context.addIssue({
-            code: 'custom',
-            path: [key],
-            message: 'not with method external',
-          });
+          context.addIssue({ code: 'custom', path: [key], message: 'not with method external' });
         }
         return { method };
       }
       if (dn !== undefined && password !== undefined) return { method, dn, password };
       const missing = dn === undefined ? 'dn' : 'password';
-      context.addIssue({
-        code: 'custom',
-        path: [missing],
-        message: 'needed for a service account',
-      });
+      context.addIssue({ code: 'custom', path: [missing], message: 'needed for a service account' });
       return z.NEVER;
     })
     .optional()
@@ -133,9 +124,19 @@ const fields = z.strictObject({
     .strictObject({
       baseDn: z.string().min(1).describe('where people are searched'),
       filter: filter
-        .refine((text) => text.includes('%USERNAME%'), 'must contain %USERNAME%')
+        .refine((text) => /%USERNAME%|%ADDRESS%/.test(text), 'must contain %USERNAME% or %ADDRESS%')
         .optional()
-        .describe('finds one person; %USERNAME% is the escaped account name; omitted: as kind says'),
+        .describe(
+          'finds one person; %USERNAME% is the escaped account name, %ADDRESS% name@suffix where one was typed; omitted: as kind says',
+        ),
+      dnTemplate: z
+        .string()
+        .regex(
+          /^[A-Za-z][A-Za-z0-9.-]*=[^,]*%USERNAME%[^,]*(,.+)?$/,
+          'expected a DN such as uid=%USERNAME%,ou=people,dc=example,dc=com',
+        )
+        .optional()
+        .describe('DN of a person, for directories that may not be searched; omitted: people are searched'),
       attributes: z
         .strictObject({
           username: attributeName.optional().describe('the canonical account name'),
@@ -179,6 +180,16 @@ const fields = z.strictObject({
     })
     .optional()
     .describe('omitted: no groups are read'),
+  passwordChange: z
+    .enum(['directory', 'off'])
+    .optional()
+    .describe(
+      'whether people whose password has expired change it on the sign-in page; omitted: directory, where connections are encrypted (openLdap: also on loopback) and, for activeDirectory, there is a bind',
+    ),
+  passwordChangeUrl: z
+    .url({ protocol: /^https$/, error: 'expected an https:// URL' })
+    .optional()
+    .describe('page where people change their password, linked where the sign-in page cannot do it'),
   pool: z
     .strictObject({
       connections: z
@@ -221,14 +232,14 @@ export const directoryOptions = fields.superRefine((options, context) => {
     context.addIssue({ code: 'custom', path: [...path], message }),
   );
   const { groups, kind } = options;
+  const obstacle = options.passwordChange === 'directory' ? whyNoPasswordChange(options) : undefined;
+  if (obstacle !== undefined) {
+    context.addIssue({ code: 'custom', path: ['passwordChange'], message: obstacle });
+  }
   if (groups === undefined) return;
   const method = groupMethodOf(kind, groups);
   if (method === 'search' && groups.baseDn === undefined) {
-    context.addIssue({
-      code: 'custom',
-      path: ['groups', 'baseDn'],
-      message: 'needed for method search',
-    });
+    context.addIssue({ code: 'custom', path: ['groups', 'baseDn'], message: 'needed for method search' });
   }
   if (!groups.nested && method === 'tokenGroups') {
     const message = 'method tokenGroups cannot leave nested groups out; use userAttribute';
@@ -258,16 +269,8 @@ function refineEncryption(
 }
 
 export type ServiceBind =
-  | {
-      readonly method: 'simple';
-      readonly dn: string;
-      readonly password: Secret;
-    }
-  | {
-      readonly method: 'external';
-      readonly dn?: undefined;
-      readonly password?: undefined;
-    };
+  | { readonly method: 'simple'; readonly dn: string; readonly password: Secret }
+  | { readonly method: 'external'; readonly dn?: undefined; readonly password?: undefined };
 
 /** `undefined`: the service has no password of its own. */
 export function serviceAccountOf({

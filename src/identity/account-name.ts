@@ -84,14 +84,14 @@ export function foldSuffix(suffix: string): string {
   return domainToASCII(folded) || folded;
 }
 
-export function toNameClaims(configured: {
-  readonly suffixes: readonly string[];
-  readonly domains: readonly string[];
+export function toNameClaims({
+  suffixes = [],
+  domains = [],
+}: {
+  readonly suffixes?: readonly string[] | undefined;
+  readonly domains?: readonly string[] | undefined;
 }): NameClaims {
-  return {
-    suffixes: new Set(configured.suffixes.map(foldSuffix)),
-    domains: new Set(configured.domains.map(foldAccount)),
-  };
+  return { suffixes: new Set(suffixes.map(foldSuffix)), domains: new Set(domains.map(foldAccount)) };
 }
 
 /** Whether the name says that it belongs where these claims were made. `example.com` says nothing of its subdomains. */

@@ -11,10 +11,11 @@ import type { Clock } from '../lib/clock.ts';
 import { Deadline } from '../lib/deadline.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { AccountRouting } from './account-routing.ts';
 import { isAcceptableCredential } from './password-input.ts';
 import type { Attempt, Provider } from './provider.ts';
 import { reasonOf, SignInRecord, type SignInRequest } from './sign-in-record.ts';
-import type { Throttle, ThrottledAttempt } from './throttle.ts';
+import type { Throttle, ThrottledAccount, ThrottledAttempt } from './throttle.ts';
 
 /** No refusal is answered earlier than a random instant in this range, counted from the start of the attempt. */
 export interface RefusalFloor {
@@ -35,6 +36,8 @@ export async function untilFloor({ minMs, maxMs }: RefusalFloor, startedAt: numb
 export interface SignInChainOptions {
   readonly providers: readonly Provider[];
   readonly throttle: Throttle;
+  /** Default: no name says where it belongs. */
+  readonly routing?: AccountRouting;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -71,6 +74,7 @@ interface Verdict {
 class OrderedChain implements SignInChain {
   readonly #options: SignInChainOptions;
   readonly #byName: ReadonlyMap<string, Provider>;
+  readonly #routing: AccountRouting;
   readonly #record: SignInRecord;
   readonly #floor: RefusalFloor;
   readonly #deadlineMs: number;
@@ -78,6 +82,7 @@ class OrderedChain implements SignInChain {
   constructor(options: SignInChainOptions) {
     this.#options = options;
     this.#byName = new Map(options.providers.map((provider) => [provider.name, provider]));
+    this.#routing = options.routing ?? new AccountRouting();
     this.#record = new SignInRecord(options.logger, options.metrics);
     this.#floor = options.refusalFloor ?? refusalFloor;
     this.#deadlineMs = options.deadlineMs ?? signInDeadlineMs;
@@ -121,11 +126,9 @@ class OrderedChain implements SignInChain {
   ): Promise<ThrottledAttempt> {
     if (!isGuess(credential)) return unthrottled;
     try {
-      return await this.#options.throttle.begin(
-        credential.kind === 'password' ? credential.username : undefined,
-        request.clientAddress,
-        signal,
-      );
+      const [first] = this.#candidates(credential);
+      const account = this.#accountAt(first?.name ?? 'any', credential);
+      return await this.#options.throttle.begin(account, request.clientAddress, signal);
     } catch (error) {
       const provider = this.#labelOf(credential);
       this.#record.failed(provider, error, 0);
@@ -152,17 +155,19 @@ class OrderedChain implements SignInChain {
       isTimeOver = true;
       return toTimeout(provider, reason);
     };
-    const attempt: Attempt = {
-      clientAddress: request.clientAddress,
-      signal,
-      admit: async (canonicalAccount) => await throttled.admit(canonicalAccount),
-    };
     for (const provider of this.#candidates(credential)) {
+      const attempt: Attempt = {
+        clientAddress: request.clientAddress,
+        signal,
+        admit: async (account) => await throttled.admit({ provider: provider.name, account }),
+      };
       try {
+        const account = this.#accountAt(provider.name, credential);
+        if (account !== undefined) await throttled.admit(account);
         const outcome = await this.#ask(
           provider.name,
           async () =>
-            await deadline.race(provider.authenticate(credential, attempt), (reason) =>
+            await deadline.race(provider.authenticate(meantFor(provider, credential), attempt), (reason) =>
               onEnd(provider.name, reason),
             ),
         );
@@ -202,11 +207,23 @@ class OrderedChain implements SignInChain {
     }
   }
 
-  /** A chosen provider alone; a name that is not configured: none. */
-  #candidates({ provider }: Credential): readonly Provider[] {
-    if (provider === undefined) return this.#options.providers;
-    const chosen = this.#byName.get(provider);
-    return chosen === undefined ? [] : [chosen];
+  /**
+   * A chosen provider alone; one that is not configured: none. An account name that says where it belongs goes before
+   * the choice, as at the sign-in of Windows, and nowhere else.
+   */
+  #candidates(credential: Credential): readonly Provider[] {
+    const { providers } = this.#options;
+    const chosen = credential.provider;
+    if (chosen !== undefined && !this.#byName.has(chosen)) return [];
+    const owners = credential.kind === 'password' ? this.#routing.owners(credential.username) : undefined;
+    const possible = owners === undefined ? providers : providers.filter(({ name }) => owners.has(name));
+    const isChosenPossible = possible.some(({ name }) => name === chosen);
+    return isChosenPossible ? possible.filter(({ name }) => name === chosen) : possible;
+  }
+
+  #accountAt(provider: string, credential: Credential): ThrottledAccount | undefined {
+    if (credential.kind !== 'password') return undefined;
+    return { provider, account: this.#routing.accountAt(provider, credential.username) };
   }
 
   /** A label of bounded values: the name as the form sent it would not be. */
@@ -221,6 +238,11 @@ class OrderedChain implements SignInChain {
  */
 function isGuess({ kind }: Credential): boolean {
   return kind !== 'negotiate';
+}
+
+/** The choice on the page, unless the name has decided otherwise. */
+function meantFor({ name }: Provider, credential: Credential): Credential {
+  return credential.provider === undefined ? credential : { ...credential, provider: name };
 }
 
 const unthrottled: ThrottledAttempt = {
@@ -241,7 +263,7 @@ function malformed(provider: string): Verdict {
 
 async function settle(
   throttled: ThrottledAttempt,
-  { outcome, outage }: Verdict,
+  { outcome, provider, outage }: Verdict,
   { signal }: SignInRequest,
 ): Promise<void> {
   if (outage !== undefined) {
@@ -249,7 +271,7 @@ async function settle(
     const isCounted = outcome.kind === 'rejected' && freeReasons.every((reason) => reason !== outcome.reason);
     await (isCounted || signal?.aborted === true ? throttled.failed() : throttled.released());
   } else if (outcome.kind === 'authenticated') {
-    await throttled.succeeded();
+    await throttled.succeeded(provider);
   } else {
     // A right password that has to be changed is no guess.
     const isWrong = outcome.kind === 'rejected' && outcome.passwordChange === undefined;
