@@ -3,11 +3,13 @@
  * to the next. Decides what may be asked twice; a bind that was answered never is.
  */
 import type { GatewayError } from '../errors.ts';
+import type { PasswordChangeOutcome } from '../identity/outcome.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { BindAnswer, SearchRequest } from './connection.ts';
 import type { LdapEntry } from './entry.ts';
-import { LdapFailure, toGatewayError } from './failures.ts';
+import { LdapFailure, resultCode, toGatewayError } from './failures.ts';
+import type { PasswordChange } from './password-change.ts';
 import type { LdapServer } from './server.ts';
 import type { ServerList } from './server-list.ts';
 
@@ -72,6 +74,30 @@ export class ServerGroup {
     throw this.#toError(last);
   }
 
+  /**
+   * Like a bind until the new password is sent; from then on no other server is asked, for nobody knows which password
+   * counts. A server that only has a copy passes it on: its referral is not followed, the next server is asked.
+   * Throws GatewayError.
+   */
+  async changePassword(change: PasswordChange, deadline: Deadline): Promise<PasswordChangeOutcome> {
+    let last: LdapFailure | undefined;
+    let sent = 0;
+    for (const server of this.#servers ?? (await this.#list.whenKnown())) {
+      if (!server.isAvailable) continue;
+      try {
+        return await server.changePassword(change, deadline);
+      } catch (error) {
+        last = this.#expect(error);
+        const isReferral = last.resultCode === resultCode.referral;
+        if (change.isSent && !isReferral) throw this.#toError(last);
+        if (last.isAnswered && last.stage === 'operation' && !isReferral) throw this.#toError(last);
+        if (last.stage === 'operation') sent++;
+        if (sent > 1 || deadline.isOver) throw this.#toError(last);
+      }
+    }
+    throw this.#toError(last);
+  }
+
   /** `undefined`: DNS has not named any yet. */
   get #servers(): readonly LdapServer[] | undefined {
     const { current } = this.#list;
@@ -98,11 +124,7 @@ export class ServerGroup {
             .map((kind) => failures.find((each) => each?.kind === kind))
             .find((each) => each !== undefined);
     return toGatewayError(
-      cause ??
-        new LdapFailure('no server is available', {
-          kind: 'unavailable',
-          stage: 'waiting',
-        }),
+      cause ?? new LdapFailure('no server is available', { kind: 'unavailable', stage: 'waiting' }),
       this.#name,
       retryAfterSeconds,
     );

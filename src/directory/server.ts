@@ -3,6 +3,7 @@
  * Knows nothing of its fellow servers; whoever is refused here goes there (failover.ts).
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { PasswordChangeOutcome } from '../identity/outcome.ts';
 import { CircuitBreaker } from '../lib/circuit-breaker.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Secret } from '../lib/secret.ts';
@@ -15,6 +16,7 @@ import { dialAsExternal } from './external-bind.ts';
 import { LdapFailure, resultCode } from './failures.ts';
 import { isPresent } from './filter.ts';
 import type { OperationMetrics, OperationName } from './operation-metrics.ts';
+import type { PasswordChange } from './password-change.ts';
 import { ConnectionPool, type Lease } from './pool.ts';
 import type { Timings } from './timings.ts';
 
@@ -90,10 +92,7 @@ export class LdapServer implements AsyncDisposable {
       isSlow: isMisconfiguration,
       attempt: async () => await this.#probe(timings.connectMs + timings.probeMs),
       onOpen: (cause) => this.#giveUp(cause),
-      onClose: () =>
-        this.#options.logger.info('directory-server-available', {
-          url: this.endpoint.url,
-        }),
+      onClose: () => this.#options.logger.info('directory-server-available', { url: this.endpoint.url }),
     });
     this.#sweep = setInterval(() => this.#tidy(), timings.sweepMs).unref();
     // Readiness shall not depend on the first sign-in.
@@ -149,6 +148,27 @@ export class LdapServer implements AsyncDisposable {
       if (!lease.connection.isAlive) this.#verifications.dropIdle('another connection broke');
       throw error;
     } finally {
+      this.#verifications.release(lease);
+    }
+  }
+
+  /** On a verification connection, which nobody uses afterwards: who it is bound as would depend on what happened. */
+  async changePassword(change: PasswordChange, deadline: Deadline): Promise<PasswordChangeOutcome> {
+    const lease: Lease = this.#verifications.tryAcquire() ?? (await this.#verifications.acquire(deadline));
+    const { endpoint, serviceAccount, metrics } = this.#options;
+    const { connection } = lease;
+    const isEncrypted = endpoint.transport !== 'plain';
+    const startedAt = performance.now();
+    try {
+      const outcome = await change.perform({ connection, isEncrypted, serviceAccount });
+      if (outcome.kind === 'changed') this.#succeeded('password-change', startedAt);
+      else metrics.record('password-change', 'refused', startedAt);
+      return outcome;
+    } catch (error) {
+      this.#failed('password-change', error, startedAt);
+      throw error;
+    } finally {
+      void connection.close();
       this.#verifications.release(lease);
     }
   }
@@ -216,10 +236,7 @@ export class LdapServer implements AsyncDisposable {
       onClose,
     };
     try {
-      const socket = await reach(endpoint, {
-        timeoutMs: connectTimeoutMs,
-        signal,
-      });
+      const socket = await reach(endpoint, { timeoutMs: connectTimeoutMs, signal });
       const connection = new LdapConnection(socket, options);
       metrics.record('connect', 'ok', startedAt);
       return connection;
@@ -363,12 +380,7 @@ function isMisconfiguration(cause: unknown): boolean {
 function asConnectFailure(error: unknown): unknown {
   if (!(error instanceof LdapFailure) || error.stage === 'connect') return error;
   const { kind, resultCode: code, cause } = error;
-  return new LdapFailure(error.message, {
-    kind,
-    stage: 'connect',
-    resultCode: code,
-    cause,
-  });
+  return new LdapFailure(error.message, { kind, stage: 'connect', resultCode: code, cause });
 }
 
 /** Of several failed proofs the one that says most: what needs a person before what time may heal. */
