@@ -27,6 +27,7 @@ import { systemClock } from './lib/clock.ts';
 import type { MetricsReport } from './observability/metrics.ts';
 import { createAssets } from './portal/assets.ts';
 import { createPages } from './portal/pages.ts';
+import { createAccountRouting } from './providers/account-routing.ts';
 import { createSignInChain } from './providers/chain.ts';
 import { PasswordChanges } from './providers/password-changes.ts';
 import { createProviders } from './providers/registry.ts';
@@ -77,6 +78,7 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
         server: config.server,
         cookieDomain: config.session.cookie.domain,
         applications: config.applications,
+        logger,
         signing: signer === undefined ? undefined : { signer, logger },
       }),
     );
@@ -98,8 +100,10 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
     });
     for (const provider of providers) resources.use(provider);
     const throttle = createThrottle({ counters: client.counters, metrics });
+    const routing = createAccountRouting(config.providers);
     const chain = createSignInChain({
       providers,
+      routing,
       throttle,
       clock,
       logger,
@@ -159,7 +163,7 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       sessionCookie,
       credentials: new Credentials({ sessions, sessionCookie, requestSignIn, negotiation }),
       chain,
-      passwordChanges: new PasswordChanges({ providers, throttle, logger, metrics }),
+      passwordChanges: new PasswordChanges({ providers, throttle, routing, logger, metrics }),
       grantRoles,
       negotiation,
       providerTitles: new Map(providers.map(({ name, title }) => [name, title])),

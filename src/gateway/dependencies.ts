@@ -7,6 +7,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { Assets } from '../portal/assets.ts';
 import type { Pages } from '../portal/pages.ts';
 import type { SignInChain } from '../providers/chain.ts';
+import type { PasswordChanges } from '../providers/password-changes.ts';
 import type { SessionCookie } from '../session/cookie.ts';
 import type { SessionLifecycle } from '../session/lifecycle.ts';
 import type { Credentials } from './credentials.ts';
@@ -20,6 +21,7 @@ export interface GatewayDependencies {
   readonly sessionCookie: SessionCookie;
   readonly credentials: Credentials;
   readonly chain: SignInChain;
+  readonly passwordChanges: PasswordChanges;
   readonly grantRoles: RoleMapping;
   /** `undefined`: no provider takes tickets. */
   readonly negotiation: Negotiation | undefined;

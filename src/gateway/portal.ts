@@ -13,6 +13,7 @@ import { languageOf } from './language-of.ts';
 import type { MailboxDoor } from './mailbox-door.ts';
 import { NegotiatePage } from './negotiate-page.ts';
 import { noSsoSeconds } from './no-sso-cookie.ts';
+import { PasswordChange } from './password-change.ts';
 import { applicationUrl } from './public-origin.ts';
 import type { RequestOrigin } from './request-origin.ts';
 import { allowedReturnTarget } from './return-to.ts';
@@ -59,6 +60,7 @@ export class Portal {
     this.#door = door;
     const { negotiation } = dependencies;
     const negotiatePage = negotiation === undefined ? undefined : new NegotiatePage(negotiation, signIn);
+    const passwordChange = new PasswordChange(dependencies, csrf, signIn);
     this.#routes = new Map<string, Readonly<Record<string, Route>>>([
       ['/', { GET: async (request) => await this.#tiles(request) }],
       [
@@ -66,6 +68,15 @@ export class Portal {
         {
           GET: async (request) => await this.#show(request, signIn),
           POST: async (request) => await this.#attempt(request, signIn),
+        },
+      ],
+      [
+        '/password',
+        {
+          // The form is shown to who has proven a password: whoever comes back to this address begins there.
+          GET: async ({ exchange }) =>
+            await Promise.resolve(this.#redirect(exchange, 302, `${dependencies.snapshot.portalPath}/login`)),
+          POST: async (request) => await this.#attempt(request, passwordChange),
         },
       ],
       [
@@ -163,13 +174,13 @@ export class Portal {
     }
   }
 
-  async #attempt(request: PortalRequest, signIn: SignIn): Promise<void> {
+  async #attempt(request: PortalRequest, door: Pick<SignIn, 'attempt'>): Promise<void> {
     const { exchange } = request;
     const { snapshot } = this.#dependencies;
     const form = await readForm(exchange.request, exchange.head);
     this.#csrf.check(exchange, form.get('csrf'), request.origin);
     const returnTo = this.#returnTo(form.get('rd') ?? null, request.origin);
-    const result = await signIn.attempt(request, form, returnTo);
+    const result = await door.attempt(request, form, returnTo);
     if (result.kind === 'refused') {
       this.#page(request, result.page, []);
       return;

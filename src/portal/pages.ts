@@ -3,6 +3,7 @@ import type { Assets } from './assets.ts';
 import { type ErrorModel, renderError } from './error-page.ts';
 import type { Language } from './language.ts';
 import { contentSecurityPolicy, pageHeaders } from './page-headers.ts';
+import { type PasswordModel, type PasswordProblem, renderPassword } from './password-page.ts';
 import { type PortalModel, renderPortal } from './portal-page.ts';
 import { renderSignIn, type SignInModel, type SignInProblem } from './sign-in-page.ts';
 import { renderSignedOutPending, renderSignOut, type SignOutModel } from './sign-out-page.ts';
@@ -20,6 +21,8 @@ export interface Pages {
    * with Retry-After.
    */
   signIn(model: SignInModel, language: Language): PageReply;
+  /** 401 to who is not signed in yet; 422 a new password refused, 429 throttled, 503 unavailable. */
+  password(model: PasswordModel, language: Language): PageReply;
   portal(model: PortalModel, language: Language): PageReply;
   signOut(model: SignOutModel, language: Language): PageReply;
   /** 202: the session ended here, the store has not recorded it yet. */
@@ -47,6 +50,13 @@ const problemStatus = {
   'ticket-denied': 403,
 } as const satisfies Record<SignInProblem['kind'], number>;
 
+const passwordStatus = {
+  rejected: 401,
+  refused: 422,
+  throttled: 429,
+  unavailable: 503,
+} as const satisfies Record<PasswordProblem['kind'], number>;
+
 export function createPages(options: PagesOptions): Pages {
   const { portalPath, assets, formTargets, signInOrigin } = options;
   const site = { portalPath, assets };
@@ -63,6 +73,14 @@ export function createPages(options: PagesOptions): Pages {
       const { problem } = model;
       const status = problem === undefined ? 200 : problemStatus[problem.kind];
       const answer = reply(status, signInPolicy, language, renderSignIn(site, language, model));
+      if (problem !== undefined && 'retryAfterSeconds' in problem)
+        addRetryAfter(answer, problem.retryAfterSeconds);
+      return answer;
+    },
+    password: (model, language) => {
+      const { problem } = model;
+      const status = problem === undefined ? 401 : passwordStatus[problem.kind];
+      const answer = reply(status, signInPolicy, language, renderPassword(site, language, model));
       if (problem !== undefined && 'retryAfterSeconds' in problem)
         addRetryAfter(answer, problem.retryAfterSeconds);
       return answer;

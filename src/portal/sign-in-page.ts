@@ -32,6 +32,8 @@ export interface SignInModel {
   /** Name of the provider chosen in the attempt before. */
   readonly provider?: string | undefined;
   readonly problem?: SignInProblem | undefined;
+  /** The password was changed just now, but the sign-in that follows did not succeed. */
+  readonly passwordChanged?: boolean;
 }
 
 // The directory engine refuses longer ones (256 and 1,024 bytes); the browser counts UTF-16 units, so this is an upper bound.
@@ -54,6 +56,7 @@ ${
   destination &&
   html`<p class="lead">${text.destination} <strong><bdi>${destination.title}</bdi></strong> <span class="host"><bdi>${destination.host}</bdi></span></p>`
 }
+${model.passwordChanged === true && html`<p class="notice" role="status">${messages[language].passwordChange.changed}</p>`}
 ${problem && html`<p class="notice notice-${problem.kind}" id="problem" role="alert">${problemText(text, problem)}</p>`}
 ${hasForm && passwordForm(site, text, model)}
 ${hasForm && choices.length > 0 && html`<p class="or"><span>${text.or}</span></p>`}
@@ -114,7 +117,7 @@ ${providerChoice(text, model)}
 </form>`;
 }
 
-/** A menu only when there is something to choose. */
+/** A menu only when there is something to choose; it begins with leaving the choice to the account name. */
 function providerChoice(text: Messages['signIn'], model: SignInModel): Html | undefined {
   const [onlyOne, ...others] = model.passwordProviders;
   if (onlyOne === undefined || others.length === 0) return undefined;
@@ -124,6 +127,6 @@ function providerChoice(text: Messages['signIn'], model: SignInModel): Html | un
   );
   return html`<div class="field">
 <label for="provider">${text.provider}</label>
-<select id="provider" name="provider" autocomplete="off">${options}</select>
+<select id="provider" name="provider" autocomplete="off"><option value="">${text.anyProvider}</option>${options}</select>
 </div>`;
 }
