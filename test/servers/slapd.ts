@@ -313,11 +313,18 @@ function parseLog(log: string): ServerOperation[] {
   return found;
 }
 
+/**
+ * Two threads write about one connection: its end may be there before its beginning. Numbers begin anew with the
+ * server.
+ */
 function countConnections(log: string): number {
-  const open = new Set<string>();
-  for (const match of log.matchAll(/conn=(\d+) fd=\d+ (ACCEPT|closed|TLS)/g)) {
-    if (match[2] === 'ACCEPT') open.add(match[1] ?? '');
-    if (match[2] === 'closed') open.delete(match[1] ?? '');
-  }
-  return open.size;
+  const sinceStart = log.slice(Math.max(0, log.lastIndexOf('slapd starting')));
+  const numbers = (event: string): Set<string> =>
+    new Set(
+      [...sinceStart.matchAll(new RegExp(`conn=(\\d+) fd=\\d+ ${event}`, 'g'))].map(
+        ([, number = '']) => number,
+      ),
+    );
+  const closed = numbers('closed');
+  return [...numbers('ACCEPT')].filter((number) => !closed.has(number)).length;
 }
