@@ -40,6 +40,8 @@ export interface DirectoryHealth {
     readonly url: string;
     readonly available: boolean;
     readonly reason?: string;
+    /** Nobody knows yet: the first attempt is under way. */
+    readonly isPending?: true;
     /** LDAP result with which the service account was refused, as long as it is not tried again. */
     readonly refusal?: number;
   }[];

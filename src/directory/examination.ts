@@ -176,7 +176,7 @@ class View {
     const until = performance.now() + defaultTimings.connectMs + defaultTimings.probeMs;
     for (;;) {
       const { servers } = directory.health();
-      const isSettled = servers.every(({ available, reason }) => available || reason !== 'not reached yet');
+      const isSettled = servers.every(({ isPending }) => isPending !== true);
       if (isSettled || performance.now() > until) {
         if (this.#steps.length === 0) this.#step('connect');
         return servers;

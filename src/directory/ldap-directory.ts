@@ -69,6 +69,7 @@ const freshForMs = 2_000;
 /** "No such account" is believed this long: enough against a flood of guesses, short for a new colleague. */
 const unknownForMs = 10_000;
 const maxPeople = 10_000;
+const notReachedYet = { reason: 'not reached yet', isPending: true } as const;
 
 /** Returns at once: servers are reached in the background. Throws GatewayError CONFIG_INVALID. */
 export function createDirectory(options: DirectoryOptions, dependencies: DirectoryDependencies): Directory {
@@ -200,19 +201,20 @@ class LdapDirectory implements Directory {
   health(): DirectoryHealth {
     const { whyEmpty } = this.#servers;
     if (whyEmpty !== undefined) {
-      return { name: this.name, servers: [{ ...whyEmpty, available: false }] };
+      const { url, reason } = whyEmpty;
+      const pending = reason === undefined ? notReachedYet : { reason };
+      return { name: this.name, servers: [{ url, available: false, ...pending }] };
     }
     return {
       name: this.name,
       servers: this.#servers.current.map((server) => {
         const available = server.isProven;
         const { failure } = server;
-        const reason = failure?.message ?? (available ? undefined : 'not reached yet');
         const refusal = failure?.kind === 'config' ? failure.resultCode : undefined;
         return {
           url: server.endpoint.url,
           available,
-          ...(reason === undefined ? {} : { reason }),
+          ...(failure === undefined ? (available ? {} : notReachedYet) : { reason: failure.message }),
           ...(refusal === undefined ? {} : { refusal }),
         };
       }),

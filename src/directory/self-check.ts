@@ -133,7 +133,7 @@ export class DirectorySelfCheck implements AsyncDisposable {
       const servers = health.flatMap(({ name, servers: each }) =>
         each.map((server) => ({ ...server, name })),
       );
-      const known = servers.filter(({ available, reason }) => available || reason !== 'not reached yet');
+      const known = servers.filter(({ isPending }) => isPending !== true);
       const isKnown = directories.every(({ name }) => known.some((server) => server.name === name));
       if ((isKnown && known.length === servers.length) || performance.now() >= until) {
         return new Map(

@@ -74,10 +74,10 @@ export class ServerList implements AsyncDisposable {
     this.#discovery?.hurry();
   }
 
-  /** Why there are no servers at all. */
-  get whyEmpty(): { readonly url: string; readonly reason: string } | undefined {
+  /** Why there are no servers at all; without a reason: DNS has not answered yet. */
+  get whyEmpty(): { readonly url: string; readonly reason: string | undefined } | undefined {
     if (this.#servers.length > 0 || this.#service === undefined) return undefined;
-    return { url: this.#service.record, reason: this.#discovery?.failure ?? 'not asked yet' };
+    return { url: this.#service.record, reason: this.#discovery?.failure };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -79,7 +79,9 @@ test('a service account that the workers were refused with is not tried once mor
 
 test('it waits until the workers know whether the account is refused', async () => {
   await slapd.clearOperations();
-  let servers: DirectoryHealth['servers'] = [{ url: slapd.url, available: false, reason: 'not reached yet' }];
+  let servers: DirectoryHealth['servers'] = [
+    { url: slapd.url, available: false, reason: 'not reached yet', isPending: true },
+  ];
   let looks = 0;
   const [check] = start(() => {
     looks++;
