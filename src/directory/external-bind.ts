@@ -39,8 +39,8 @@ async function exchange(socket: Socket): Promise<number> {
   return await new Promise<number>((resolve, reject) => {
     let received: Buffer = Buffer.alloc(0);
     const finish = (settle: () => void): void => {
+      // Not paused: a stream that was would not flow for its next owner, who listens before anything can arrive.
       socket.off('data', onData).off('error', onError).off('close', onClose);
-      socket.pause();
       settle();
     };
     const fail = (kind: 'unavailable' | 'protocol', message: string): void =>
