@@ -140,6 +140,34 @@ for (const [text, rest, negated] of [
   });
 }
 
+const addressed: readonly { text: string; expect: string | undefined }[] = [
+  { text: '(uid=%USERNAME%)', expect: '(uid = alice)' },
+  { text: '(|(uid=%USERNAME%)(mail=%ADDRESS%))', expect: '(uid = alice)' },
+  {
+    text: '(&(objectClass=x)(|(uid=%USERNAME%)(cn=%USERNAME%)(mail=%ADDRESS%)))',
+    expect: '(&(objectClass = x)(|(uid = alice)(cn = alice)))',
+  },
+  { text: '(|(uid=%USERNAME%)(&(cn=x)(mail=%ADDRESS%)))', expect: '(uid = alice)' },
+  { text: '(&(uid=%USERNAME%)(!(mail=%ADDRESS%)))', expect: '(&(uid = alice)(objectClass present))' },
+  { text: '(mail=%ADDRESS%)', expect: undefined },
+  { text: '(mail=*%ADDRESS%)', expect: undefined },
+  { text: '(|(mail=%ADDRESS%)(&(uid=%USERNAME%)(cn=%ADDRESS%)))', expect: undefined },
+];
+for (const { text, expect } of addressed) {
+  test(`${text} for a name without a suffix ${expect === undefined ? 'matches nobody' : `is ${expect}`}`, () => {
+    const rest = compileFilter(text).withoutAddress;
+    assert.equal(rest === undefined ? undefined : decode(rest.encode(values)), expect);
+  });
+}
+
+test('an address is inserted as it is, and no presence of one is asked for', () => {
+  const filter = compileFilter('(|(uid=%USERNAME%)(mail=%ADDRESS%))');
+  const both = { USERNAME: 'alice', ADDRESS: 'alice@x)(uid=*' };
+  assert.equal(decode(filter.encode(both)), '(|(uid = alice)(mail = alice@x)(uid=*))');
+  assert.equal(decode(filter.forAnyName.encode({})), '(uid present)');
+  assert.equal(decode(compileFilter('(mail=%ADDRESS%)').forAnyName.encode({})), '(mail present)');
+});
+
 test('a missing value is a mistake of the program, not an empty one', () => {
   assert.throws(() => compileFilter('(uid=%USERNAME%)').encode({ DN: 'x' }), TypeError);
 });

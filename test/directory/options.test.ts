@@ -40,6 +40,14 @@ const refused: readonly { name: string; change: Record<string, unknown>; path: s
     path: 'users.filter',
     message: /%USERNAME%/,
   },
+  ...['uid=alice,ou=people', 'ou=people,uid=%USERNAME%', '%USERNAME%', 'uid=%USERNAME%ou=people,'].map(
+    (dnTemplate) => ({
+      name: `the DN template ${dnTemplate}`,
+      change: { users: { baseDn: 'dc=x', dnTemplate } },
+      path: 'users.dnTemplate',
+      message: /expected a DN/,
+    }),
+  ),
   {
     name: 'the DN as attribute',
     change: { users: { baseDn: 'dc=x', attributes: { username: 'DN' } } },
