@@ -81,9 +81,15 @@ function ask(r)
     -- The gateway's own answer is the client's: redirect, 401, 403, 503. Framing and connection belong to Apache.
     r.status = status
     r.content_type = fields['content-type'] or 'text/plain'
-    for _, name in ipairs{ 'Location', 'Set-Cookie', 'WWW-Authenticate', 'Retry-After' } do
+    for _, name in ipairs{ 'Location', 'WWW-Authenticate', 'Retry-After' } do
       r.err_headers_out[name] = fields[name:lower()]
     end
+    -- LuaSocket joins what came as two fields, and cookies must not be joined: those of the gateway hold no comma. A
+    -- table of Apache's takes one value for each name; both tables are sent.
+    local cookies = {}
+    for cookie in ((fields['set-cookie'] or '') .. ', '):gmatch('(.-), ') do cookies[#cookies + 1] = cookie end
+    if cookies[1] ~= '' then r.err_headers_out['Set-Cookie'] = cookies[1] end
+    if cookies[2] then r.headers_out['Set-Cookie'] = cookies[2] end
     r.err_headers_out['Cache-Control'] = 'no-store'
     r:write(table.concat(body))
     return apache2.DONE
@@ -100,5 +106,7 @@ function ask(r)
   r.headers_in['Authorization'] = nil
   -- A renewed session cookie comes with the verdict, beside the application's own.
   if fields['set-cookie'] then r.err_headers_out['Set-Cookie'] = fields['set-cookie'] end
+  -- The last word of a Kerberos negotiation, for clients that ask the server to prove itself too.
+  if fields['www-authenticate'] then r.err_headers_out['WWW-Authenticate'] = fields['www-authenticate'] end
   return apache2.DECLINED
 end

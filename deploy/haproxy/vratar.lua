@@ -91,4 +91,6 @@ core.register_action('vratar', { 'http-req' }, function(txn)
   hide_cookies(txn, list(client['cookie']))
   -- A renewed session cookie comes with the verdict; vratar.cfg adds it to the application's answer.
   txn:set_var('txn.vratar_set_cookie', list(answer.headers['set-cookie'])[1] or '')
+  -- The last word of a Kerberos negotiation, for clients that ask the server to prove itself too.
+  txn:set_var('txn.vratar_negotiate', list(answer.headers['www-authenticate'])[1] or '')
 end, 0)

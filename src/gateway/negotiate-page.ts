@@ -34,7 +34,9 @@ export class NegotiatePage {
     const verdict = await this.#negotiation.signIn(exchange, credential);
     if (verdict.kind !== 'accepted') return this.#refuse(request, returnTo, verdict);
     const cookies = await this.#negotiation.openSession(exchange, credential, verdict.principal);
-    return { kind: 'signed-in', headers: [...verdict.headers, ...cookies] };
+    const { cookie } = this.#negotiation;
+    const forgotten = cookie.isPresent(exchange.head.cookie) ? ['Set-Cookie', cookie.clear()] : [];
+    return { kind: 'signed-in', headers: [...verdict.headers, ...cookies, ...forgotten] };
   }
 
   #ask(request: PortalRequest, returnTo: string | undefined): NegotiateAnswer {

@@ -94,7 +94,7 @@ export class Negotiation {
     }
   }
 
-  /** `Set-Cookie` pairs: the session of an accepted token, and the end of the wish for the form. */
+  /** The one `Set-Cookie` pair of an accepted token: front proxies hand no second one on with a verdict. */
   async openSession(
     { head, clientAddress }: Visit,
     credential: NegotiateCredential,
@@ -108,8 +108,7 @@ export class Negotiation {
       principal,
       previous,
     );
-    const forgotten = this.cookie.isPresent(head.cookie) ? ['Set-Cookie', this.cookie.clear()] : [];
-    return ['Set-Cookie', sessionCookie.issue(ticket), ...forgotten];
+    return ['Set-Cookie', sessionCookie.issue(ticket)];
   }
 
   #refusal(kind: TicketRefusal['kind']): TicketRefusal {

@@ -39,6 +39,17 @@ const rows: readonly Row[] = [
     expect: 'f:5:39 providers[0].directory: no directory is named "crop"; did you mean "corp"?',
   },
   {
+    name: 'tickets that no provider takes',
+    yaml: application('credentials: [session, negotiate]'),
+    expect: 'f:4:69 applications[0].credentials[1]: no provider takes tickets: add one of the type kerberos',
+  },
+  {
+    name: 'a challenge for tickets that are not taken',
+    yaml: application('challenge: direct'),
+    expect:
+      'f:4:57 applications[0].challenge: asks for tickets that credentials does not list: add negotiate there',
+  },
+  {
     name: 'a role for an unknown provider',
     yaml: 'roles:\n  - { when: { provider: zz }, grant: { roles: [a] } }\n',
     expect: 'f:3:25 roles[0].when.provider: no provider is named "zz"',

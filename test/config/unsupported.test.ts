@@ -12,12 +12,8 @@ const unsupported: readonly (readonly [yaml: string, expect: string])[] = [
     '2:33 providers[0].type: "oidc"',
   ],
   [
-    `${serverLine}${application('upstream: ["http://a", "http://b"]')}`,
-    '4:56 applications[0].upstream: a list',
-  ],
-  [
-    `${serverLine}${application('credentials: [session, negotiate]')}`,
-    '4:69 applications[0].credentials[1]: "negotiate"',
+    `${serverLine}${application('credentials: [session, bearer]')}`,
+    '4:69 applications[0].credentials[1]: "bearer"',
   ],
 ];
 for (const [yaml, expect] of unsupported) {

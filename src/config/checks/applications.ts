@@ -1,9 +1,10 @@
-/** Each host and path leads to one application, and none of them hides the gateway's own pages. */
+/** Each host and path leads to one application, none of them hides the gateway's own pages, and what they ask for exists. */
 import type { Finding } from '../problem.ts';
 import type { Readable } from '../readable.ts';
 
-export function checkApplications({ applications, server, session }: Readable): readonly Finding[] {
-  const findings: Finding[] = [];
+export function checkApplications(readable: Readable): readonly Finding[] {
+  const { applications, server, session } = readable;
+  const findings: Finding[] = [...checkTickets(readable)];
   const first = new Map<string, number>();
   applications.forEach((application, index) => {
     if (application === undefined) return;
@@ -39,4 +40,24 @@ export function checkApplications({ applications, server, session }: Readable): 
     }
   });
   return findings;
+}
+
+/** Tickets that nobody could judge, and a challenge that nobody could answer. */
+function checkTickets({ applications, providers }: Readable): readonly Finding[] {
+  // A provider that could not be read may be the one.
+  const isJudged = providers.some((provider) => provider === undefined || provider.type === 'kerberos');
+  return applications.flatMap((application, index): readonly Finding[] => {
+    if (application === undefined) return [];
+    const { credentials, challenge } = application;
+    const position = credentials.indexOf('negotiate');
+    if (position >= 0 && !isJudged) {
+      const message = 'no provider takes tickets: add one of the type kerberos';
+      return [{ path: ['applications', index, 'credentials', position], message }];
+    }
+    if (position < 0 && challenge === 'direct') {
+      const message = 'asks for tickets that credentials does not list: add negotiate there';
+      return [{ path: ['applications', index, 'challenge'], message }];
+    }
+    return [];
+  });
 }
