@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { GatewayError } from '#src/errors.ts';
+import { toNameClaims } from '#src/identity/account-name.ts';
 import { GroupTable } from '#src/identity/group.ts';
 import { Metrics } from '#src/observability/metrics.ts';
+import { AccountRouting } from '#src/providers/account-routing.ts';
 import {
   createSignInChain,
   refusalFloor,
@@ -99,6 +101,78 @@ describe('providers in order', () => {
       reason: 'sign-in-not-permitted',
     });
     assert.equal((await chain.refresh(createPrincipal({ provider: 'corp' }), signal)).kind, 'current');
+  });
+});
+
+describe('a name that says where it belongs', () => {
+  const routing = new AccountRouting(
+    new Map([
+      ['corp', toNameClaims({ suffixes: ['corp.test', 'shared.test'], domains: ['CORP'] })],
+      ['staff', toNameClaims({ suffixes: ['staff.test', 'shared.test'] })],
+    ]),
+  );
+  const rows: readonly {
+    readonly typed: string;
+    readonly chosen?: string;
+    readonly asked: readonly string[];
+  }[] = [
+    { typed: 'alice', asked: ['corp', 'staff', 'local'] },
+    { typed: 'alice', chosen: 'staff', asked: ['staff'] },
+    { typed: 'alice@corp.test', asked: ['corp'] },
+    { typed: 'alice@STAFF.test', asked: ['staff'] },
+    { typed: 'alice@staff.test', chosen: 'staff', asked: ['staff'] },
+    { typed: 'alice@staff.test', chosen: 'corp', asked: ['staff'] },
+    { typed: 'alice@staff.test', chosen: 'local', asked: ['staff'] },
+    { typed: 'alice@staff.test', chosen: 'nothing', asked: [] },
+    { typed: 'CORP＼alice', chosen: 'local', asked: ['corp'] },
+    { typed: 'alice@shared.test', asked: ['corp', 'staff'] },
+    { typed: 'alice@shared.test', chosen: 'staff', asked: ['staff'] },
+    { typed: 'alice@shared.test', chosen: 'local', asked: ['corp', 'staff'] },
+    { typed: 'alice@elsewhere.test', asked: ['corp', 'staff', 'local'] },
+    { typed: 'alice@elsewhere.test', chosen: 'local', asked: ['local'] },
+    { typed: 'STAFF\\alice', asked: ['corp', 'staff', 'local'] },
+  ];
+  for (const { typed, chosen, asked } of rows) {
+    test(`${typed}${chosen === undefined ? '' : ` with ${chosen} chosen`} is asked of ${asked.join(', ') || 'nobody'}`, async () => {
+      const order: string[] = [];
+      const providers = ['corp', 'staff', 'local'].map(
+        (name) =>
+          new ScriptedProvider(name, async (credential) => {
+            order.push(name);
+            assert.equal(credential.provider, chosen === undefined ? undefined : name);
+            assert.equal(credential.username, typed);
+            return { kind: 'rejected', reason: 'unknown-account' };
+          }),
+      );
+      const { chain } = createFixture(providers, { routing });
+      await chain.authenticate(passwordCredential(typed, 'x', chosen), request);
+      assert.deepEqual(order, asked);
+    });
+  }
+
+  test('has one budget in every spelling, also where nobody has the account', async () => {
+    const corp = new ScriptedProvider('corp', knows('corp', 'alice', 'a'));
+    const { chain } = createFixture([corp], { routing });
+    for (const spelling of ['nobody@corp.test', 'CORP\\nobody', 'ＮＯＢＯＤＹ@corp.test']) {
+      assert.equal((await chain.authenticate(passwordCredential(spelling, 'x'), request)).kind, 'rejected');
+    }
+    for (const spelling of ['nobody', 'corp\\Nobody']) {
+      const signingIn = chain.authenticate(passwordCredential(spelling, 'x'), request);
+      await assert.rejects(signingIn, hasCode('THROTTLED'));
+    }
+  });
+
+  test('a name tried in order counts at everybody who was asked, and a success only where it was one', async () => {
+    const corp = new ScriptedProvider('corp', knows('corp', 'bob', 'b'));
+    const staff = new ScriptedProvider('staff', knows('staff', 'alice', 'a'));
+    const { chain } = createFixture([corp, staff]);
+    const attempt = async (password: string, chosen?: string) =>
+      await chain.authenticate(passwordCredential('alice', password, chosen), request);
+    for (let i = 0; i < 2; i++) assert.equal((await attempt('wrong')).kind, 'rejected');
+    assert.equal((await attempt('a', 'staff')).kind, 'authenticated');
+    assert.equal((await attempt('wrong', 'corp')).kind, 'rejected');
+    await assert.rejects(attempt('wrong', 'corp'), hasCode('THROTTLED'));
+    assert.equal((await attempt('a', 'staff')).kind, 'authenticated');
   });
 });
 
