@@ -42,7 +42,6 @@ const purposes = {
       'krb5-kdc',
       'krb5-admin-server',
       'krb5-user',
-      'faketime',
       ...compiler,
     ],
     native: true,

@@ -33,7 +33,6 @@ const proofs = {
   'krb5-admin-server': 'kadmin.local',
   'krb5-user': 'kinit',
   'libkrb5-dev': '/usr/include/gssapi/gssapi.h',
-  faketime: 'faketime',
   python3: 'python3',
   make: 'make',
   'g++': 'g++',

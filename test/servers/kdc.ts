@@ -3,7 +3,7 @@
  * tokens that a browser would send. Runs as root and as an ordinary user. Names of services lie below `.localhost`, so
  * that browsers and curl reach them and build the right service name without a resolver.
  */
-import { chmod, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '#test/support/free-port.ts';
@@ -33,6 +33,8 @@ export interface Kdc extends AsyncDisposable {
   signIn(person: string): Promise<Readonly<Record<'KRB5_CONFIG' | 'KRB5CCNAME', string>>>;
   /** A fresh token for `Authorization: Negotiate`, base64, as a client that holds the person's ticket makes it. */
   token(person: string, service?: string, options?: TokenOptions): Promise<string>;
+  /** A token of somebody whose clock is wrong by so many seconds; the ticket itself was issued at the right time. */
+  tokenOfWrongClock(offsetSeconds: number, person: string): Promise<string>;
   /** Forgets the tickets for services that `token` and `signIn` keep, so that the next ones come from the KDC. */
   forgetTickets(): Promise<void>;
   /** A new key for the service, which only tickets issued from now on use. Answers a keytab that holds old and new. */
@@ -122,6 +124,14 @@ export async function startKdc(options: KdcOptions = {}): Promise<Kdc> {
     signIn,
     token: async (person, service = defaultService, tokenOptions = {}) =>
       await (await holderOf(person)).token(service, tokenOptions),
+    tokenOfWrongClock: async (offsetSeconds, person) => {
+      // The ticket is fetched first: a KDC gives none to a client whose clock is wrong.
+      await (await holderOf(person)).token(defaultService);
+      const wrong = join(folder, `cc-wrong-${offsetSeconds}`);
+      await writeFile(wrong, withClockOffset(await readFile(cacheOf(person)), offsetSeconds));
+      await using holder = startTicketHolder({ KRB5_CONFIG: configFile, KRB5CCNAME: `FILE:${wrong}` });
+      return await holder.token(defaultService);
+    },
     forgetTickets: endHolders,
     rotateKey: async (service) => {
       await administer(`cpw -randkey -keepold ${service}`);
@@ -145,6 +155,18 @@ async function startSomewhere<Started>(launch: () => Promise<Started>): Promise<
       if (attempt === 3) throw error;
     }
   }
+}
+
+/**
+ * A ticket cache whose owner believes to know that their clock is wrong: version 4 of the format begins with the
+ * difference to the KDC's clock, which the client adds to its own.
+ */
+function withClockOffset(cache: Buffer, offsetSeconds: number): Buffer {
+  const changed = Buffer.from(cache);
+  const isExpected = changed.readUInt16BE(0) === 0x0504 && changed.readUInt16BE(4) === 1;
+  if (!isExpected) throw new Error('the ticket cache begins with something else than a clock offset');
+  changed.writeInt32BE(offsetSeconds, 8);
+  return changed;
 }
 
 function clientConfiguration(realm: string, port: number): string {

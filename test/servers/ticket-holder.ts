@@ -31,6 +31,7 @@ interface Answer {
 export function startTicketHolder(environment: Readonly<Record<string, string>>): TicketHolder {
   const child = fork(fileURLToPath(import.meta.url), ['ticket-holder'], {
     env: { ...process.env, ...environment },
+    execArgv: [],
   });
   const waiting = new Map<number, PromiseWithResolvers<string>>();
   let lastId = 0;

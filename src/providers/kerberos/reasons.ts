@@ -34,18 +34,14 @@ const rows: readonly Row[] = [
     'unable',
     'keytab-unusable',
   ],
-  [
-    /: (No such file or directory \(filename: .*\)|No space left on device|Permission denied|Read-only file system|Not a directory|Is a directory)$/,
-    'unable',
-    'replay-store-unusable',
-  ],
+  [/ \(filename: [^)]*\)$/, 'unable', 'replay-store-unusable'],
+  [/: (No space left on device|Permission denied|Read-only file system)$/, 'unable', 'replay-store-unusable'],
 ];
 
 const maxDetailCharacters = 200;
 
 /** What a failed validation means; words that are not in the table are a refusal like any other. */
 export function verdictOfFailure(words: string): Extract<Verdict, { kind: 'refused' | 'unable' }> {
-  // Words end where a name with a zero byte would end them; the rest is the client's.
   const detail = printable(words);
   for (const [ending, kind, meaning] of rows) {
     if (!ending.test(words)) continue;
