@@ -29,6 +29,30 @@ const refused: readonly { name: string; change: Record<string, unknown>; path: s
     message: /userAttribute/,
   },
   {
+    name: 'passwords of Active Directory changed in clear text',
+    change: { kind: 'activeDirectory', passwordChange: 'directory' },
+    path: 'passwordChange',
+    message: /over TLS only/,
+  },
+  {
+    name: 'passwords of FreeIPA changed in clear text on one of its servers',
+    change: { kind: 'freeIpa', servers: ['ldaps://a', 'ldap://b'], passwordChange: 'directory' },
+    path: 'passwordChange',
+    message: /over TLS only/,
+  },
+  {
+    name: 'passwords of Active Directory changed by nobody',
+    change: { kind: 'activeDirectory', servers: ['ldaps://a'], passwordChange: 'directory' },
+    path: 'passwordChange',
+    message: /service account with a password/,
+  },
+  {
+    name: 'a page for passwords in clear text',
+    change: { passwordChangeUrl: 'http://password.example.test/' },
+    path: 'passwordChangeUrl',
+    message: /https/,
+  },
+  {
     name: 'a filter with a mistake',
     change: { users: { baseDn: 'dc=x', filter: '(uid=%USERNAME%' } },
     path: 'users.filter',
@@ -166,3 +190,20 @@ test('an unreadable file of authorities is a mistake of configuration', () => {
   const options = parseOptions(['ldaps://a.test'], { tls: { caFile: '/nowhere/ca.pem' } });
   assert.throws(() => toEndpoints(options), { code: 'CONFIG_INVALID' });
 });
+
+const bind = { dn: 'cn=vratar,dc=x', password: 'x' };
+const ways: readonly (readonly [what: string, change: Record<string, unknown>, isChanged: boolean])[] = [
+  ['OpenLDAP on loopback', {}, true],
+  ['OpenLDAP, when it is off', { passwordChange: 'off' }, false],
+  ['FreeIPA over ldaps', { kind: 'freeIpa', servers: ['ldaps://a'] }, true],
+  ['FreeIPA in clear text', { kind: 'freeIpa' }, false],
+  ['Active Directory over StartTLS', { kind: 'activeDirectory', startTls: true, bind }, true],
+  ['Active Directory without a service account', { kind: 'activeDirectory', startTls: true }, false],
+  ['Active Directory in clear text', { kind: 'activeDirectory', bind }, false],
+];
+for (const [what, change, isChanged] of ways) {
+  test(`passwords are ${isChanged ? '' : 'not '}changed unless it is configured: ${what}`, () => {
+    const settings = resolveSettings(directoryOptions.parse({ ...base, ...change }));
+    assert.equal(settings.passwordMethod !== undefined, isChanged);
+  });
+}
