@@ -11,15 +11,21 @@ export function createCsrfGuard({
   return new CsrfGuard(sessionCookie.name.replace(/^__Host-/, ''), snapshot.publicOrigin.scheme === 'https');
 }
 
+/** Each name costs every request with a cookie a little, so only those that may be there. */
 export function ownCookieNames(
   {
     sessionCookie,
     negotiation,
     snapshot,
-  }: Pick<GatewayDependencies, 'sessionCookie' | 'negotiation' | 'snapshot'>,
+    mailboxes,
+  }: Pick<GatewayDependencies, 'sessionCookie' | 'negotiation' | 'snapshot' | 'mailboxes'>,
   csrf: CsrfGuard,
 ): readonly string[] {
-  const mark = new MailMark(sessionCookie.name, snapshot);
-  const names = [sessionCookie.name, csrf.cookieName, languageCookieName, mark.cookieName];
-  return negotiation === undefined ? names : [...names, negotiation.cookie.name];
+  return [
+    sessionCookie.name,
+    csrf.cookieName,
+    languageCookieName,
+    ...(negotiation === undefined ? [] : [negotiation.cookie.name]),
+    ...(mailboxes.length === 0 ? [] : [new MailMark(sessionCookie.name, snapshot).cookieName]),
+  ];
 }

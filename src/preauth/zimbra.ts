@@ -134,7 +134,7 @@ export class Zimbra implements AsyncDisposable {
       reason = meaningOf(answer.code);
       if (reason !== 'mail-refused') break;
     }
-    this.#holds.add(mail.account);
+    if (reason === 'mail-refused') this.#holds.add(mail.account);
     return { kind: 'refused', reason };
   }
 

@@ -3,10 +3,11 @@ import { after, before, describe, test } from 'node:test';
 import type { BrowserContext, Page } from 'playwright-core';
 import { siteConfig } from '#test/gateway/site.ts';
 import { key, startMail } from '#test/preauth/site.ts';
-import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
+import { startGateway, startGatewayProcess, type TestGateway } from '#test/servers/gateway.ts';
 import { startUpstream } from '#test/servers/upstream.ts';
 import type { TestZimbra } from '#test/servers/zimbra.ts';
 import { type LaunchedChromium, launchChromium } from '#test/support/chromium.ts';
+import { ask, Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 
 const mailbox = { account: '${username}@example.test', domains: { 'example.test': { preauthKey: key } } };
@@ -108,4 +109,25 @@ describe('in a browser', () => {
       assert.equal(entered(), before);
     });
   });
+});
+
+test('the real processes hand the key on to the worker that signs, and readiness tells of the mail server', async () => {
+  await using server = await startMail();
+  await using running = await startGatewayProcess(
+    siteConfig(undefined, { zimbra: [{ name: 'mail', url: server.url, ...mailbox }] }),
+  );
+  const ready = await until(
+    async () => {
+      const { body } = await ask({ port: running.managementPort, path: '/readyz' });
+      return body.includes('"zimbra:mail"') ? body : undefined;
+    },
+    { what: 'the mail server in readiness', timeoutMs: 30_000 },
+  );
+  assert.ok(ready.includes('{"name":"zimbra:mail","status":"available"}'), ready);
+  const visitor = new Visitor(running.port, [['Host', 'app.example.test']]);
+  await visitor.signIn('alice', await running.passwordOf('alice'));
+  const { headers } = await visitor.ask('/_vratar/zimbra/mail');
+  const { port, pathname, search } = new URL(headers.location ?? '');
+  const answer = await ask({ port: Number(port), path: `${pathname}${search}` });
+  assert.equal(answer.headers.location, `${server.url}/zimbra/mail`);
 });
