@@ -5,14 +5,21 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installDebianPackages, missingPrograms } from './setup/debian-packages.mjs';
+import { buildNativeModule, isNativeModuleMissing } from './setup/native-module.mjs';
 import { installNodePackages, missingNodePackages } from './setup/node-packages.mjs';
 import { SetupProblem } from './setup/setup-problem.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** What each purpose needs besides the packages of the lockfile. */
+/** What the native module of the kerberos package is built with. */
+const compiler = ['libkrb5-dev', 'python3', 'make', 'g++'];
+
+/**
+ * What each purpose needs besides the packages of the lockfile. `native`: whether the compiled part of the kerberos package must be
+ * there; the gateway starts without it and only then misses it when a provider accepts tickets.
+ */
 const purposes = {
-  start: { development: false, programs: [] },
+  start: { development: false, programs: [], native: false },
   test: {
     development: true,
     programs: [
@@ -28,10 +35,17 @@ const purposes = {
       'haproxy',
       'apache2',
       'lua-socket',
+      'dnsmasq-base',
       'chromium',
       'openssl',
       'strace',
+      'krb5-kdc',
+      'krb5-admin-server',
+      'krb5-user',
+      'faketime',
+      ...compiler,
     ],
+    native: true,
   },
   bench: {
     development: true,
@@ -45,7 +59,12 @@ const purposes = {
       'gcc',
       'libldap-dev',
       'libc6-dev',
+      'krb5-kdc',
+      'krb5-admin-server',
+      'krb5-user',
+      ...compiler,
     ],
+    native: true,
   },
 };
 
@@ -60,6 +79,8 @@ function setUp(name) {
   if (programs.length > 0) installDebianPackages(programs, say);
   const packages = missingNodePackages(root, purpose);
   if (packages.length > 0) installNodePackages(root, purpose, packages, say);
+  // Also where the packages were installed before the compiler was.
+  if (purpose.native && isNativeModuleMissing(root)) buildNativeModule(root, say);
 }
 
 try {

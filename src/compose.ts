@@ -13,10 +13,13 @@ import { Credentials } from './gateway/credentials.ts';
 import type { GatewayDependencies } from './gateway/dependencies.ts';
 import { createHandler } from './gateway/handler.ts';
 import { guardIdentity } from './gateway/identity-guard.ts';
+import type { Mailbox, MailboxSurroundings, MailServerHealth } from './gateway/mailbox.ts';
+import { Negotiation } from './gateway/negotiation.ts';
 import { compileSnapshot, type Snapshot } from './gateway/snapshot.ts';
 import { type AssertionSigner, publicKeySet } from './headers/asserted.ts';
-import { type Listener, listen } from './http/listener.ts';
+import { type Listener, maxTicketHeadBytes } from './http/listener.ts';
 import type { ListenAddress } from './http/options.ts';
+import { listenPublicly } from './http/public-listeners.ts';
 import { GroupTable } from './identity/group.ts';
 import type { RefreshOutcome } from './identity/outcome.ts';
 import type { Principal } from './identity/principal.ts';
@@ -24,7 +27,9 @@ import { systemClock } from './lib/clock.ts';
 import type { MetricsReport } from './observability/metrics.ts';
 import { createAssets } from './portal/assets.ts';
 import { createPages } from './portal/pages.ts';
+import { createAccountRouting } from './providers/account-routing.ts';
 import { createSignInChain } from './providers/chain.ts';
+import { PasswordChanges } from './providers/password-changes.ts';
 import { createProviders } from './providers/registry.ts';
 import { RequestSignIn } from './providers/request-sign-in.ts';
 import { createThrottle } from './providers/throttle.ts';
@@ -47,6 +52,7 @@ export interface WorkerOptions extends Surroundings {
 export interface WorkerReport {
   readonly metrics: MetricsReport;
   readonly directories: readonly DirectoryHealth[];
+  readonly mailServers: readonly MailServerHealth[];
 }
 
 export interface GatewayWorker extends AsyncDisposable {
@@ -72,6 +78,7 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
         server: config.server,
         cookieDomain: config.session.cookie.domain,
         applications: config.applications,
+        logger,
         signing: signer === undefined ? undefined : { signer, logger },
       }),
     );
@@ -92,9 +99,12 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       clock,
     });
     for (const provider of providers) resources.use(provider);
+    const throttle = createThrottle({ counters: client.counters, metrics });
+    const routing = createAccountRouting(config.providers);
     const chain = createSignInChain({
       providers,
-      throttle: createThrottle({ counters: client.counters, metrics }),
+      routing,
+      throttle,
       clock,
       logger,
       metrics,
@@ -119,26 +129,46 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
         },
       }),
     );
+    const mailboxes = await openMailboxes(config, { clock, logger, metrics }, resources);
     const isSecure = snapshot.publicOrigin.scheme === 'https';
     const assets = createAssets(snapshot.portalPath);
     const pages = createPages({
       portalPath: snapshot.portalPath,
       assets,
-      formTargets: formTargets(snapshot),
+      formTargets: [...formTargets(snapshot), ...mailOrigins(config)],
       signInOrigin: snapshot.publicOrigin.url,
     });
     const sessionCookie = new SessionCookie(config.session.cookie, isSecure);
     const requestSignIn = new RequestSignIn({ chain, grantRoles, trials: client.trials, clock });
+    const passwordProviders = providers
+      .filter(({ type }) => type !== 'kerberos')
+      .map(({ name, title }) => ({ name, title }));
+    const ticketProviders = config.providers.filter((provider) => provider.type === 'kerberos');
+    const negotiation =
+      ticketProviders.length === 0
+        ? undefined
+        : new Negotiation({
+            providers: ticketProviders,
+            hasPasswordProvider: passwordProviders.length > 0,
+            chain,
+            grantRoles,
+            sessions,
+            sessionCookie,
+            cookieScope: { domain: snapshot.cookieDomain, isSecure },
+            clock,
+          });
     const dependencies: GatewayDependencies = {
       snapshot,
       sessions,
       sessionCookie,
-      credentials: new Credentials({ sessions, sessionCookie, requestSignIn }),
+      credentials: new Credentials({ sessions, sessionCookie, requestSignIn, negotiation }),
       chain,
+      passwordChanges: new PasswordChanges({ providers, throttle, routing, logger, metrics }),
       grantRoles,
-      passwordProviders: providers
-        .filter(({ type }) => type !== 'kerberos')
-        .map(({ name, title }) => ({ name, title })),
+      negotiation,
+      providerTitles: new Map(providers.map(({ name, title }) => [name, title])),
+      passwordProviders,
+      mailboxes,
       publicKeys: () => publicKeySet(ring.keys.filter((key) => isPublished(key, clock.now()))),
       pages,
       assets,
@@ -146,20 +176,25 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       logger,
       metrics,
     };
-    const end = async (listener: Listener): Promise<void> => await listener.drain(0);
-    const listener = await listen({
-      address: config.server.listen,
-      handler: createHandler(dependencies),
-      onRefused: (status) => {
-        metrics.httpRequests.cell({ listener: 'public', surface: 'proxy', code: String(status) }).count++;
+    const { listener, redirect } = await listenPublicly(
+      {
+        server: config.server,
+        handler: createHandler(dependencies),
+        headBytes: negotiation === undefined ? undefined : maxTicketHeadBytes,
+        onRefused: (status) => {
+          metrics.httpRequests.cell({ listener: 'public', surface: 'proxy', code: String(status) }).count++;
+        },
+        knowsHost: (host) => snapshot.knowsHost(host),
+        logger,
       },
-    });
-    resources.adopt(listener, end);
+      resources,
+    );
     const listeners: [Listener, ...Listener[]] = [listener];
+    if (redirect !== undefined) listeners.push(redirect);
     if (config.server.grpc !== undefined) {
       const { listenExternalAuthorization } = await import('./gateway/external-authorization.ts');
       const grpcListener = await listenExternalAuthorization(config.server.grpc.listen, dependencies);
-      listeners.push(resources.adopt(grpcListener, end));
+      listeners.push(resources.adopt(grpcListener, async (adopted) => await adopted.drain(0)));
     }
     return gatewayWorker(listeners, resources, {
       report: async () => {
@@ -167,6 +202,7 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
         return {
           metrics: await metrics.report(),
           directories: [...directories.values()].map((directory) => directory.health()),
+          mailServers: mailboxes.map((mailbox) => mailbox.health()),
         };
       },
       useKeys: (changed) => {
@@ -215,6 +251,22 @@ async function signerFor(config: Config, { keys }: KeyRing): Promise<AssertionSi
   if (!config.applications.some(({ headers }) => headers.assertion)) return undefined;
   const { createAssertionSigner } = await import('./headers/assertion.ts');
   return createAssertionSigner(config.server.publicUrl, keys);
+}
+
+/** The client of mail servers is loaded only where there is one. */
+async function openMailboxes(
+  { zimbra }: Config,
+  surroundings: MailboxSurroundings,
+  resources: AsyncDisposableStack,
+): Promise<readonly Mailbox[]> {
+  if (zimbra.length === 0) return [];
+  const { Mailbox } = await import('./gateway/mailbox.ts');
+  return zimbra.map((options) => resources.use(new Mailbox(options, surroundings)));
+}
+
+/** Whoever signs in on the way to a mailbox is led there by the form's answer. */
+function mailOrigins({ zimbra }: Config): readonly string[] {
+  return zimbra.flatMap(({ url, adminUrl }) => (adminUrl === undefined ? [url] : [url, adminUrl]));
 }
 
 /** How long a person is served whose provider cannot confirm them: as long as its directory's last answer serves. */

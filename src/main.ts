@@ -8,6 +8,8 @@ const usage = `Usage: vratar COMMAND [options]
                                  say which application and rule decide, and why; exit 0 when allowed
   keys rotate --config FILE      sign identity assertions with another key from now on
   doctor --through URL           drive the front proxy from outside and say what does not protect; exit 0 or 1
+  zimbra test NAME --account A   try the way into a mailbox and say what is wrong; exit 0 or 1
+  directory test [NAME] --user U say what the directories know of an account and whether it would be let in
   hash-password                  read a password from standard input, print an argon2id hash
   schema                         print the JSON schema of the configuration
 
@@ -25,6 +27,8 @@ const commands: Readonly<Record<string, (argv: readonly string[]) => Promise<num
   explain: async (argv) => await (await import('./cli/explain.ts')).explain(argv, process),
   keys: async (argv) => await (await import('./cli/keys.ts')).keys(argv, process),
   doctor: async (argv) => await (await import('./cli/doctor.ts')).doctor(argv, process),
+  zimbra: async (argv) => await (await import('./cli/zimbra.ts')).zimbra(argv, process),
+  directory: async (argv) => await (await import('./cli/directory.ts')).directory(argv, process),
   'hash-password': async (argv) => await (await import('./cli/hash-password.ts')).hashPassword(argv, process),
   schema: async (argv) => await (await import('./cli/schema.ts')).schema(argv, process),
 };

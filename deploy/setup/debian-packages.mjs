@@ -29,6 +29,14 @@ const proofs = {
   chromium: 'chromium',
   openssl: 'openssl',
   strace: 'strace',
+  'krb5-kdc': 'krb5kdc',
+  'krb5-admin-server': 'kadmin.local',
+  'krb5-user': 'kinit',
+  'libkrb5-dev': '/usr/include/gssapi/gssapi.h',
+  faketime: 'faketime',
+  python3: 'python3',
+  make: 'make',
+  'g++': 'g++',
   wrk: 'wrk',
   'nghttp2-client': 'h2load',
   gcc: 'gcc',
@@ -44,6 +52,8 @@ const services = {
   caddy: ['caddy'],
   haproxy: ['haproxy'],
   apache2: ['apache2'],
+  'krb5-kdc': ['krb5-kdc'],
+  'krb5-admin-server': ['krb5-admin-server'],
 };
 
 /**

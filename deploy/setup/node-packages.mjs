@@ -21,7 +21,7 @@ export function missingNodePackages(root, purpose) {
   // npm writes its record last: without it the last installation did not end.
   const installed = record === undefined ? {} : record.packages;
   return Object.keys(locked)
-    .filter((path) => path !== '' && isNeeded(locked[path], purpose))
+    .filter((path) => path !== '' && isNeeded(path, locked[path], purpose))
     .filter((path) => {
       const onDisk = readJson(join(root, path, 'package.json'));
       if (onDisk === undefined || onDisk.version !== locked[path].version) return true;
@@ -34,10 +34,12 @@ export function missingNodePackages(root, purpose) {
     );
 }
 
-const nodePackage = /node_modules\/node-[a-z0-9]+-[a-z0-9]+$/;
+const nodePackage = /node_modules\/node-(linux|darwin|win)-[a-z0-9]+$/;
 
-function isNeeded(entry, purpose) {
+function isNeeded(path, entry, purpose) {
   if ((entry.dev || entry.devOptional) && !purpose.development) return false;
+  // What only some operators use must not keep the others from starting; the Node that runs the gateway must be there.
+  if (entry.optional && !purpose.development && !nodePackage.test(path)) return false;
   return (
     matches(entry.os, process.platform) &&
     matches(entry.cpu, process.arch) &&
@@ -75,6 +77,8 @@ export function installNodePackages(root, purpose, missing, say) {
   const list = missing.length > 3 ? `${missing.length} packages of package-lock.json` : missing.join(', ');
   say(`installing from npm: ${list}`);
   const args = ['install', '--no-save', development ? '--include=dev' : '--omit=dev', '--include=optional'];
+  // No package of the lockfile needs its scripts but the one that native-module.mjs builds where it is wanted.
+  args.push('--ignore-scripts');
   const result = runNpm(
     root,
     args.concat('--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'),
@@ -97,7 +101,7 @@ export function installNodePackages(root, purpose, missing, say) {
 
 /** The packaged Node can be done without when the machine's own is new enough. */
 function isReplaceable(name, environment) {
-  if (!/^node-[a-z0-9]+-[a-z0-9]+@/.test(name)) return false;
+  if (!/^node-(linux|darwin|win)-[a-z0-9]+@/.test(name)) return false;
   const own = spawnSync('node', ['--version'], { env: environment, encoding: 'utf8' });
   return own.status === 0 && runsSources(own.stdout.trim().replace(/^v/, ''));
 }
@@ -111,7 +115,7 @@ function hasDevelopmentPackages(root) {
  * Inside an npm script `node_modules/.bin/node` comes first on PATH and may be replaced in a moment, and npm's own
  * variables repeat options of the outer command that would change what `npm install` does here.
  */
-function environmentOutside(root) {
+export function environmentOutside(root) {
   const inside = join(root, 'node_modules') + sep;
   const environment = Object.assign({}, process.env);
   environment.PATH = (process.env.PATH || '')
@@ -137,7 +141,8 @@ function environmentOutside(root) {
   return environment;
 }
 
-function runNpm(root, args, environment) {
+/** @param {string[]} args */
+export function runNpm(root, args, environment) {
   const options = { cwd: root, env: environment, stdio: ['ignore', 'ignore', 'inherit'] };
   const npm = process.env.npm_execpath;
   // The npm that runs the script is the one the person chose; it needs a Node outside the folder it changes.

@@ -112,10 +112,18 @@ export const applicationOptions = z.strictObject({
     .default(false)
     .describe("the client's Authorization header reaches the upstream"),
   credentials: z
-    .array(z.enum(['session', 'basic']))
+    .array(z.enum(['session', 'basic', 'negotiate']))
     .min(1)
     .default(['session'])
-    .describe('what may prove who the client is: a session, or a password with every request (basic)'),
+    .describe(
+      'what may prove who the client is: a session, a password with every request (basic), a Kerberos ticket (negotiate)',
+    ),
+  challenge: z
+    .enum(['signIn', 'direct'])
+    .default('signIn')
+    .describe(
+      'signIn: people are led to the sign-in page, which asks for a ticket; direct: the application itself asks, for programs such as curl --negotiate',
+    ),
   decisionCache: z
     .union(
       [z.literal('off'), duration({ minMs: 1_000, maxMs: 60_000 })],

@@ -2,7 +2,6 @@
  * `vratar doctor`: drives a front proxy from outside, as a stranger and as a signed-in person, and says which part of its
  * configuration does not protect the application. Changes nothing; asks nothing of the gateway that a browser could not.
  */
-import { createInterface } from 'node:readline/promises';
 import { ConfigInvalidError, loadConfig } from '../config/load.ts';
 import type { CommandIo } from './command-io.ts';
 import { startEcho } from './doctor/echo.ts';
@@ -14,11 +13,10 @@ import { questionProbes } from './doctor/question-probes.ts';
 import { receivedProbes } from './doctor/received-probes.ts';
 import { directProbe, refusalProbes } from './doctor/refusal-probes.ts';
 import { signIn } from './doctor/sign-in.ts';
+import { readLines, type TypedInput } from './typed-lines.ts';
 import { exitInvalid, exitUsage, readArguments } from './usage-mistake.ts';
 
-export interface DoctorIo extends CommandIo {
-  readonly stdin: NodeJS.ReadableStream;
-}
+export type DoctorIo = CommandIo & TypedInput;
 
 /** Something does not protect, or the front proxy was not reached. */
 const exitFound = 1;
@@ -90,7 +88,7 @@ export async function doctor(argv: readonly string[], io: DoctorIo): Promise<num
     const person =
       values.user === undefined
         ? 'nobody is signed in (--user NAME)'
-        : await signIn(client, facts.portalPath, values.user, await firstLine(io.stdin));
+        : await signIn(client, facts.portalPath, values.user, (await readLines(io, ['Password: ']))[0] ?? '');
     const site: ProbedSite = {
       ...facts,
       client,
@@ -189,14 +187,4 @@ function hostAndPort(text: string): { readonly host: string; readonly port: numb
 /** HAProxy and Traefik do not say who they are. */
 function proxyNamed(server: string): FrontProxyName | undefined {
   return frontProxies.find((name) => server.toLowerCase().includes(name));
-}
-
-async function firstLine(stdin: NodeJS.ReadableStream): Promise<string> {
-  const reader = createInterface({ input: stdin });
-  try {
-    for await (const line of reader) return line;
-    return '';
-  } finally {
-    reader.close();
-  }
 }

@@ -1,13 +1,10 @@
 /** `vratar hash-password`: reads one line from standard input and prints its argon2id hash in PHC spelling. */
-import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
 import { createPasswordHash } from '../providers/password-hash.ts';
 import { maxPasswordBytes } from '../providers/password-input.ts';
+import { readLines, type TypedInput } from './typed-lines.ts';
 
-export interface HashPasswordIo {
-  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+export interface HashPasswordIo extends TypedInput {
   readonly stdout: { write(text: string): unknown };
-  readonly stderr: { write(text: string): unknown };
 }
 
 const exitUnusable = 1;
@@ -33,25 +30,4 @@ export async function hashPassword(argv: readonly string[], io: HashPasswordIo):
   if (isTerminal && password !== repeated) return problem('the two entries differ');
   io.stdout.write(`${await createPasswordHash(password)}\n`);
   return 0;
-}
-
-/** One line per prompt, without showing on a terminal what is typed. */
-async function readLines(io: HashPasswordIo, prompts: readonly string[]): Promise<string[]> {
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const terminal = io.stdin.isTTY === true;
-  const reader = createInterface({ input: io.stdin, output: nowhere, terminal, historySize: 0 });
-  const lines: string[] = [];
-  try {
-    const typed = reader[Symbol.asyncIterator]();
-    for (const prompt of prompts) {
-      io.stderr.write(prompt);
-      const line = await typed.next();
-      if (prompt !== '') io.stderr.write('\n');
-      if (line.done === true) break;
-      lines.push(line.value);
-    }
-  } finally {
-    reader.close();
-  }
-  return lines;
 }

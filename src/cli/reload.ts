@@ -102,8 +102,10 @@ export class Reload {
   }
 }
 
-function socketsOf({ server }: Config): readonly ListenAddress[] {
-  return server.grpc === undefined ? [server.listen] : [server.listen, server.grpc.listen];
+/** Addresses of listeners that workers share. */
+export function socketsOf({ server }: Config): readonly ListenAddress[] {
+  const further = [server.grpc?.listen, server.redirect?.listen];
+  return [server.listen, ...further.filter((address) => address !== undefined)];
 }
 
 /** The workers that serve a configuration. */

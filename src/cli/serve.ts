@@ -4,6 +4,7 @@ import { composeHub, composeKeyRing } from '../compose-primary.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
+import { DirectorySelfCheck } from '../directory/self-check.ts';
 import { GatewayError } from '../errors.ts';
 import { type AdminCommand, adminSocketName, createAdminHandler } from '../gateway/admin-commands.ts';
 import { createManagementHandler } from '../gateway/management.ts';
@@ -21,7 +22,7 @@ import { isPublished } from '../state/key-ring.ts';
 import type { KeyRingFile } from '../state/key-ring-file.ts';
 import { version } from '../version.ts';
 import type { RotationReport } from './keys.ts';
-import { generation, Reload } from './reload.ts';
+import { generation, Reload, socketsOf } from './reload.ts';
 import { exitInvalid, exitUsage, readArguments } from './usage-mistake.ts';
 
 /** A second SIGINT within this time is the first one again. */
@@ -69,6 +70,11 @@ async function run(loaded: LoadedConfig, metrics: Metrics, logger: Logger): Prom
   const running = { loaded, generated: await generatePasswords(config.providers) };
   const pool = new WorkerPool({ hub, args: ['worker'], clock, logger, metrics });
   const reload = new Reload(running, { pool, hub, keys, metrics, logger, clock, onPasswords: greet });
+  await using selfCheck = new DirectorySelfCheck({
+    health: async () => (await pool.reports()).flatMap(({ directories }) => directories),
+    logger,
+    clock,
+  });
   const stop = Promise.withResolvers<string>();
   let isDraining = false;
   let drainingSince = 0;
@@ -94,6 +100,7 @@ async function run(loaded: LoadedConfig, metrics: Metrics, logger: Logger): Prom
           isCrashing: pool.isCrashing,
           listening: pool.listening,
           reports: await pool.reports(),
+          directoryProblems: selfCheck.problems,
         }),
     }),
   });
@@ -105,12 +112,13 @@ async function run(loaded: LoadedConfig, metrics: Metrics, logger: Logger): Prom
     everyMs: lookAtFilesEveryMs,
     onChange: async () => {
       await started.promise;
-      if (!isDraining) await reload.run();
+      if (isDraining) return;
+      await reload.run();
+      selfCheck.restart(reload.config.directories);
     },
   });
   try {
-    removeRemnant(config.server.listen);
-    if (config.server.grpc !== undefined) removeRemnant(config.server.grpc.listen);
+    for (const listenAddress of socketsOf(config)) removeRemnant(listenAddress);
     const address = await pool.start(generation(running, keys));
     admin = await listenForCommands(
       config,
@@ -127,6 +135,7 @@ async function run(loaded: LoadedConfig, metrics: Metrics, logger: Logger): Prom
     });
     greet(config, running.generated.passwords);
     started.resolve();
+    selfCheck.restart(config.directories);
     const signal = await stop.promise;
     logger.info('draining', { signal, drainTimeoutMs: reload.config.server.drainTimeout });
     await pool.drain();

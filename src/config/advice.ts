@@ -1,5 +1,7 @@
 /** Doubts about a configuration that works: what an operator probably did not mean. Never stops the gateway. */
+import { statSync } from 'node:fs';
 import { isLoopback } from '../lib/loopback.ts';
+import { readTlsIdentity } from '../lib/tls-identity.ts';
 import { isCovered } from './checks/listeners.ts';
 import type { Finding } from './problem.ts';
 import type { Readable } from './readable.ts';
@@ -8,6 +10,7 @@ import { adviceOnRules } from './rule-advice.ts';
 export function adviceFor(config: Readable): readonly Finding[] {
   return [
     ...adviceOnGrpc(config),
+    ...adviceOnCertificate(config),
     ...adviceOnCompatibility(config),
     ...adviceOnCookie(config),
     ...adviceOnAccounts(config),
@@ -20,6 +23,37 @@ function adviceOnGrpc({ server }: Readable): readonly Finding[] {
   return [
     { path: ['server', 'grpc'], message: 'nobody may ask over gRPC while server.trustedProxies is empty' },
   ];
+}
+
+/** Certificates are renewed some weeks before their end; one this close to it was forgotten. */
+const expiryNoticeDays = 14;
+
+function adviceOnCertificate({ server, applications }: Readable): readonly Finding[] {
+  if (server?.tls === undefined) return [];
+  const { identity } = readTlsIdentity(server.tls);
+  if (identity === undefined) return [];
+  const findings: Finding[] = [];
+  const days = Math.floor((identity.expiresAtMs - Date.now()) / 86_400_000);
+  if (days < expiryNoticeDays) {
+    const message = days < 0 ? 'the certificate has expired' : `the certificate expires in ${days} days`;
+    findings.push({ path: ['server', 'tls', 'certificateFile'], message });
+  }
+  const uncovered = (host: string): string => `the certificate of server.tls is not for ${host}`;
+  const { hostname } = new URL(server.publicUrl);
+  if (!identity.covers(hostname)) {
+    findings.push({ path: ['server', 'publicUrl'], message: uncovered(hostname) });
+  }
+  applications.forEach((application, index) => {
+    application?.hosts.forEach((host, position) => {
+      if (identity.covers(host.replace(/^\*\./, 'any.'))) return;
+      findings.push({ path: ['applications', index, 'hosts', position], message: uncovered(host) });
+    });
+  });
+  if ((statSync(server.tls.keyFile).mode & 0o077) !== 0) {
+    const message = 'the file is readable for other accounts; make its mode 0600';
+    findings.push({ path: ['server', 'tls', 'keyFile'], message });
+  }
+  return findings;
 }
 
 /** The documented nginx configuration of oauth2-proxy hands the client's own X-Forwarded-For on. */

@@ -40,7 +40,7 @@ export function resolveReferences(
         const file = resolve(context.folder, place.value);
         place.replace(file);
         if (mark === 'existingFile') files.push(file);
-        const fault = mark === 'existingFile' ? fileFault(file) : undefined;
+        const fault = mark === 'path' ? undefined : fileFault(file);
         if (fault !== undefined) problems.push({ path: place.path, message: fault });
       }
     }

@@ -7,7 +7,7 @@ export type Schema = z.core.$ZodType;
 type Definition = z.core.$ZodTypes['_zod']['def'];
 
 /** What the loader does with a value before the schema sees it. */
-export type LoaderMark = 'secret' | 'existingFile' | 'path';
+export type LoaderMark = 'secret' | 'existingFile' | 'liveFile' | 'path';
 
 /** A place in the schema; `'*'` stands for every item of a list, `'{*}'` for every value of a mapping. */
 export interface MarkedPlace {

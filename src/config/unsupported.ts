@@ -18,7 +18,6 @@ const oneOf =
     typeof value === 'string' && values.includes(value);
 
 const rows: readonly Row[] = [
-  { path: ['server', 'tls'] },
   { path: ['state', 'driver'], values: oneOf('redis') },
   { path: ['state', 'redis'] },
   { path: ['providers', '*', 'type'], values: oneOf('oidc', 'token', 'cookie', 'rest') },

@@ -18,6 +18,8 @@ export async function checkPeople(
   settings: PeopleSettings,
   { report, hasPolicy }: { readonly report: Report; readonly hasPolicy: boolean },
 ): Promise<LdapEntry | undefined> {
+  // Such directories may not be searched: until somebody signs in there is nothing to look at.
+  if (settings.dnTemplate !== undefined) return undefined;
   if (!(await exists(connection, settings.baseDn))) {
     report({
       code: 'users-base-missing',

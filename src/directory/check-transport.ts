@@ -1,12 +1,12 @@
 /** The part of a check that ends at the service bind: reaching the server, its certificate, our account there. */
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import type { RejectionReason } from '../identity/outcome.ts';
+import type { Secret } from '../lib/secret.ts';
 import type { BindAnswer, LdapConnection } from './connection.ts';
 import type { Endpoint } from './endpoint.ts';
 import { errorCode, type LdapFailure } from './failures.ts';
 import type { DirectoryFinding, FindingCode, Report } from './finding.ts';
 import type { PeopleSettings } from './kinds.ts';
-import type { DirectoryOptions } from './options.ts';
 
 const expiryWarningDays = 30;
 const dayMs = 86_400_000;
@@ -41,11 +41,11 @@ export function checkExpiry(socket: TLSSocket, nowMs: number, report: Report): v
 /** Why our own account is turned away; `undefined`: it is not. Throws LdapFailure when the answer is about the server. */
 export async function refusalOfService(
   connection: LdapConnection,
-  { bind }: DirectoryOptions,
+  account: { readonly dn: string; readonly password: Secret } | undefined,
   settings: PeopleSettings,
 ): Promise<RejectionReason | undefined> {
-  if (bind === undefined) return undefined;
-  const answer: BindAnswer = await connection.bind(bind.dn, bind.password);
+  if (account === undefined) return undefined;
+  const answer: BindAnswer = await connection.bind(account.dn, account.password);
   // Sign-ins left with an expired password are no hindrance yet.
   return settings.status.judgeBind({ ...answer, graceSignInsLeft: undefined });
 }
@@ -71,6 +71,18 @@ export function serviceRefused(reason: RejectionReason, dn: string): Omit<Direct
       what === undefined
         ? `The service account ${dn} or its password is refused; correct bind.`
         : `The service account ${dn} ${what}.`,
+  };
+}
+
+/** SASL EXTERNAL was answered, but not with success. */
+export function certificateUnknown({ resultCode }: LdapFailure): Omit<DirectoryFinding, 'server'> {
+  return {
+    code: 'service-account-refused',
+    level: 'problem',
+    path: ['bind'],
+    message:
+      `The server takes tls.certificateFile for nobody it knows (LDAP result ${resultCode}); ` +
+      'map its subject to the service account there.',
   };
 }
 

@@ -2,21 +2,31 @@
  * Asks every server of a directory once whether it works as configured, for `vratar check --connect` and for the running
  * gateway: what is wrong, in one sentence each, and what to do about it. Uses no pools and changes nothing.
  */
+import { Resolver } from 'node:dns';
 import { TLSSocket } from 'node:tls';
 import { GatewayError } from '../errors.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { checkGroups } from './check-groups.ts';
 import { baseSearch, checkPeople } from './check-people.ts';
-import { checkExpiry, count, explainFailure, refusalOfService, serviceRefused } from './check-transport.ts';
+import {
+  certificateUnknown,
+  checkExpiry,
+  count,
+  explainFailure,
+  refusalOfService,
+  serviceRefused,
+} from './check-transport.ts';
 import { LdapConnection } from './connection.ts';
 import { dial } from './dial.ts';
 import { type Endpoint, toEndpoints } from './endpoint.ts';
 import { readValue, readValues } from './entry.ts';
+import { dialAsExternal } from './external-bind.ts';
 import { LdapFailure } from './failures.ts';
 import type { DirectoryFinding, Report } from './finding.ts';
 import type { DirectoryKindName } from './group-method.ts';
 import { type PeopleSettings, resolveSettings } from './kinds.ts';
-import type { DirectoryOptions } from './options.ts';
+import { bindsByCertificate, type DirectoryOptions, serviceAccountOf } from './options.ts';
+import { resolveService, serviceNameOf, toServers } from './service-discovery.ts';
 import { parseGeneralizedTime } from './times.ts';
 import { defaultTimings } from './timings.ts';
 
@@ -47,12 +57,18 @@ export async function checkDirectory(
 ): Promise<readonly DirectoryFinding[]> {
   let endpoints: readonly Endpoint[];
   try {
-    endpoints = toEndpoints(options);
+    const servers = await serversOf(options);
+    if (typeof servers === 'string') {
+      const message = `${servers}; correct servers, or the records in DNS.`;
+      return [{ code: 'unreachable', level: 'problem', server: undefined, path: ['servers'], message }];
+    }
+    endpoints = toEndpoints({ ...options, servers });
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
-    const message = `${error.message}; correct tls.caFile.`;
+    const option = String(error.fields['option']);
+    const message = `${error.message}; correct tls.${option}.`;
     return [
-      { code: 'certificate-refused', level: 'problem', server: undefined, path: ['tls', 'caFile'], message },
+      { code: 'certificate-refused', level: 'problem', server: undefined, path: ['tls', option], message },
     ];
   }
   const settings = resolveSettings(options);
@@ -60,6 +76,22 @@ export async function checkDirectory(
     endpoints.map(async (endpoint) => await checkServer(endpoint, options, settings, check)),
   );
   return findings.flat();
+}
+
+/** What is configured or what DNS names now; a sentence where DNS names none. */
+async function serversOf(options: DirectoryOptions): Promise<readonly string[] | string> {
+  const service = serviceNameOf(options);
+  if (service === undefined) return options.servers;
+  const resolver = new Resolver({ timeout: defaultTimings.connectMs, tries: 2 });
+  const records = await resolveService(resolver, service.record);
+  if (typeof records === 'string') return records;
+  const { urls, foreign } = toServers(records, service, {
+    trustsAnyTarget: options.tls.serverName !== undefined,
+  });
+  if (urls.length > 0) return urls;
+  return foreign.length === 0
+    ? `${service.record} names no server`
+    : `${service.record} names no server below ${service.domain}, but ${foreign.join(', ')}`;
 }
 
 async function checkServer(
@@ -74,7 +106,8 @@ async function checkServer(
   const end = (): void => connection?.destroy('the check was ended');
   signal.addEventListener('abort', end);
   try {
-    const socket = await dial(endpoint, { timeoutMs: defaultTimings.connectMs, signal });
+    const reach = bindsByCertificate(options) ? dialAsExternal : dial;
+    const socket = await reach(endpoint, { timeoutMs: defaultTimings.connectMs, signal });
     if (socket instanceof TLSSocket) checkExpiry(socket, clock.now(), report);
     connection = new LdapConnection(socket, {
       connectTimeoutMs: defaultTimings.connectMs,
@@ -84,16 +117,18 @@ async function checkServer(
       onSlow: () => undefined,
       onClose: () => undefined,
     });
-    if (options.bind !== undefined && !mayBind(endpoint.url)) {
-      report(serviceRefused('wrong-password', options.bind.dn));
+    const account = serviceAccountOf(options);
+    if (account !== undefined && !mayBind(endpoint.url)) {
+      report(serviceRefused('wrong-password', account.dn));
       return findings;
     }
-    const refusal = await refusalOfService(connection, options, settings);
+    const refusal = await refusalOfService(connection, account, settings);
     if (refusal === undefined) await checkContent(connection, options.kind, settings, { clock, report });
-    else report(serviceRefused(refusal, options.bind?.dn ?? ''));
+    else report(serviceRefused(refusal, account?.dn ?? ''));
   } catch (error) {
     if (!(error instanceof LdapFailure)) throw error;
-    report(explainFailure(error, endpoint));
+    const isStranger = bindsByCertificate(options) && error.stage === 'connect' && error.isAnswered;
+    report(isStranger ? certificateUnknown(error) : explainFailure(error, endpoint));
   } finally {
     signal.removeEventListener('abort', end);
     await connection?.close();

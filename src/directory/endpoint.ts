@@ -1,7 +1,8 @@
 /** A server's URL taken apart into what dialling needs: three distinct ways to speak, each with its own port. */
-import { readFileSync } from 'node:fs';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import { GatewayError } from '../errors.ts';
+import { discoveryScheme } from './service-discovery.ts';
+import { TlsContext, type TlsFiles } from './tls-context.ts';
 
 export type Transport = 'plain' | 'startTls' | 'ldaps';
 
@@ -12,35 +13,45 @@ export interface Endpoint {
   readonly transport: Transport;
   /** Name or address the certificate must carry. */
   readonly certificateName: string;
-  /** `undefined` for plain connections. */
+  /** `undefined` for plain connections. Read once for each connection: its files may have been replaced. */
   readonly secureContext: SecureContext | undefined;
 }
 
 export interface EndpointOptions {
-  readonly servers: readonly string[];
   readonly startTls: boolean;
-  readonly tls: { readonly caFile?: string | undefined; readonly serverName?: string | undefined };
+  readonly tls: TlsFiles & { readonly serverName?: string | undefined };
 }
 
-/** Throws GatewayError CONFIG_INVALID when the file of authorities cannot be read. */
-export function toEndpoints(options: EndpointOptions): readonly Endpoint[] {
-  let shared: SecureContext | undefined;
-  return options.servers.map((url) => {
+/** Throws GatewayError CONFIG_INVALID when a certificate or key cannot be used. */
+export function toEndpoints(options: EndpointOptions & { readonly servers: readonly string[] }): Endpoint[] {
+  return options.servers.map(endpointMaker(options));
+}
+
+/** Endpoints of one directory share the files that speak for it. The maker throws like `toEndpoints`. */
+export function endpointMaker(options: EndpointOptions): (url: string) => Endpoint {
+  let shared: TlsContext | undefined;
+  return (url) => {
     const { host, port, isSecure } = parseServerUrl(url);
     const transport = isSecure ? 'ldaps' : options.startTls ? 'startTls' : 'plain';
-    if (transport !== 'plain') shared ??= secureContext(options.tls.caFile);
+    const context = transport === 'plain' ? undefined : (shared ??= new TlsContext(options.tls));
     return {
       url,
       host,
       port,
       transport,
       certificateName: options.tls.serverName ?? host,
-      secureContext: transport === 'plain' ? undefined : shared,
+      get secureContext() {
+        return context?.current;
+      },
     };
-  });
+  };
 }
 
 export function parseServerUrl(url: string): { host: string; port: number; isSecure: boolean } {
+  // What DNS names is only reached over TLS, and has its ports from there.
+  if (url.startsWith(discoveryScheme)) {
+    return { host: url.slice(discoveryScheme.length), port: 636, isSecure: true };
+  }
   const parts = /^(ldaps?):\/\/(\[[^\]]+\]|[^:/]+)(?::(\d+))?\/?$/.exec(url);
   if (parts === null) throw new GatewayError('CONFIG_INVALID', `not an LDAP server URL: ${url}`);
   const [, scheme, host = '', port] = parts;
@@ -50,21 +61,4 @@ export function parseServerUrl(url: string): { host: string; port: number; isSec
     port: port === undefined ? (isSecure ? 636 : 389) : Number(port),
     isSecure,
   };
-}
-
-function secureContext(caFile: string | undefined): SecureContext {
-  // RFC 8996: TLS 1.0 and 1.1 are not to be used.
-  const minVersion = 'TLSv1.2';
-  if (caFile === undefined) {
-    const ca = [...getCACertificates('default'), ...getCACertificates('system')];
-    return createSecureContext({ minVersion, ca });
-  }
-  try {
-    return createSecureContext({ minVersion, ca: readFileSync(caFile) });
-  } catch (error) {
-    throw new GatewayError('CONFIG_INVALID', `cannot use the certificate authorities in ${caFile}`, {
-      cause: error,
-      fields: { file: caFile },
-    });
-  }
 }

@@ -3,23 +3,26 @@
  * to the next. Decides what may be asked twice; a bind that was answered never is.
  */
 import type { GatewayError } from '../errors.ts';
+import type { PasswordChangeOutcome } from '../identity/outcome.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { BindAnswer, SearchRequest } from './connection.ts';
 import type { LdapEntry } from './entry.ts';
-import { LdapFailure, toGatewayError } from './failures.ts';
+import { LdapFailure, resultCode, toGatewayError } from './failures.ts';
+import type { PasswordChange } from './password-change.ts';
 import type { LdapServer } from './server.ts';
+import type { ServerList } from './server-list.ts';
 
 /** A firewall may have cut both search connections, open or opening; the third attempt is on a new one. */
 const attemptsPerServer = 3;
 
 export class ServerGroup {
   readonly #name: string;
-  readonly #servers: readonly LdapServer[];
+  readonly #list: ServerList;
 
-  constructor(name: string, servers: readonly LdapServer[]) {
+  constructor(name: string, list: ServerList) {
     this.#name = name;
-    this.#servers = servers;
+    this.#list = list;
   }
 
   /**
@@ -27,7 +30,7 @@ export class ServerGroup {
    */
   async search(request: SearchRequest, deadline: Deadline): Promise<LdapEntry[]> {
     let last: LdapFailure | undefined;
-    for (const server of this.#servers) {
+    for (const server of this.#servers ?? (await this.#list.whenKnown())) {
       for (let attempt = 0; server.isAvailable && attempt < attemptsPerServer; attempt++) {
         try {
           return await server.search(request, deadline);
@@ -51,7 +54,7 @@ export class ServerGroup {
   async bind(dn: string, password: Secret, deadline: Deadline): Promise<BindAnswer> {
     let last: LdapFailure | undefined;
     let sent = 0;
-    let candidates = this.#servers;
+    let candidates = this.#servers ?? (await this.#list.whenKnown());
     for (let attempt = 0; attempt < attemptsPerServer && candidates.length > 0; attempt++) {
       const again: LdapServer[] = [];
       for (const server of candidates) {
@@ -71,6 +74,36 @@ export class ServerGroup {
     throw this.#toError(last);
   }
 
+  /**
+   * Like a bind until the new password is sent; from then on no other server is asked, for nobody knows which password
+   * counts. A server that only has a copy passes it on: its referral is not followed, the next server is asked.
+   * Throws GatewayError.
+   */
+  async changePassword(change: PasswordChange, deadline: Deadline): Promise<PasswordChangeOutcome> {
+    let last: LdapFailure | undefined;
+    let sent = 0;
+    for (const server of this.#servers ?? (await this.#list.whenKnown())) {
+      if (!server.isAvailable) continue;
+      try {
+        return await server.changePassword(change, deadline);
+      } catch (error) {
+        last = this.#expect(error);
+        const isReferral = last.resultCode === resultCode.referral;
+        if (change.isSent && !isReferral) throw this.#toError(last);
+        if (last.isAnswered && last.stage === 'operation' && !isReferral) throw this.#toError(last);
+        if (last.stage === 'operation') sent++;
+        if (sent > 1 || deadline.isOver) throw this.#toError(last);
+      }
+    }
+    throw this.#toError(last);
+  }
+
+  /** `undefined`: DNS has not named any yet. */
+  get #servers(): readonly LdapServer[] | undefined {
+    const { current } = this.#list;
+    return current.length > 0 ? current : undefined;
+  }
+
   #expect(error: unknown): LdapFailure {
     if (error instanceof LdapFailure) return error;
     throw error;
@@ -78,9 +111,11 @@ export class ServerGroup {
 
   /** An answer counts as given; otherwise the mildest of what the servers suffer from: one of them may come back. */
   #toError(failure: LdapFailure | undefined): GatewayError {
-    const waits = this.#servers.map((server) => server.retryInMs);
+    const servers = this.#list.current;
+    if (!servers.some((server) => server.isAvailable)) this.#list.noneAvailable();
+    const waits = servers.length === 0 ? [0] : servers.map((server) => server.retryInMs);
     const retryAfterSeconds = Math.min(30, Math.max(1, Math.ceil(Math.min(...waits) / 1_000)));
-    const failures = this.#servers.map((server) => server.failure);
+    const failures = servers.map((server) => server.failure);
     const isAnswer = failure?.isAnswered === true && failure.stage === 'operation';
     const cause =
       isAnswer || failures.includes(undefined)

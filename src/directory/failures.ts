@@ -12,6 +12,7 @@ export const resultCode = {
   referral: 10,
   constraintViolation: 19,
   noSuchObject: 32,
+  invalidDnSyntax: 34,
   invalidCredentials: 49,
   insufficientAccessRights: 50,
   busy: 51,

@@ -5,7 +5,7 @@
 import { GatewayError } from '../errors.ts';
 import { tags as berTags, element, octets } from './ber.ts';
 
-export type Placeholder = 'USERNAME' | 'DN';
+export type Placeholder = 'USERNAME' | 'ADDRESS' | 'DN';
 export type FilterValues = Readonly<Partial<Record<Placeholder, string>>>;
 
 /** One BER element: a filter ready to be sent. */
@@ -19,6 +19,8 @@ export interface FilterTemplate {
   encode(values: FilterValues): EncodedFilter;
   /** The same restrictions for whoever it is: what compared with a placeholder only asks that the attribute is there. */
   readonly forAnyName: FilterTemplate;
+  /** For a name without a suffix, which compares with no %ADDRESS%. `undefined`: then nothing matches. */
+  readonly withoutAddress: FilterTemplate | undefined;
   /** Without the parts that ask what somebody is not. */
   readonly withoutNegations: FilterTemplate;
   /** Attributes of those parts: where one cannot be read, such a part holds for nobody (RFC 4511 section 4.5.1.7). */
@@ -86,12 +88,19 @@ export function isComparable(attribute: string): EncodedFilter {
 function toTemplate(node: Node): FilterTemplate {
   const encode = toEncoder(node);
   let forAnyName: FilterTemplate | undefined;
+  let withoutAddress: FilterTemplate | undefined;
   return {
     encode,
     usesDn: hasPlaceholder(node, 'DN'),
     get forAnyName() {
-      forAnyName ??= toTemplate(withoutName(node));
+      forAnyName ??= toTemplate(withoutName(addressless(node) ?? node));
       return forAnyName;
+    },
+    get withoutAddress() {
+      if (!hasPlaceholder(node, 'ADDRESS')) return this;
+      const rest = addressless(node);
+      if (rest !== undefined) withoutAddress ??= toTemplate(rest);
+      return withoutAddress;
     },
     get withoutNegations() {
       return toTemplate(positivePart(node) ?? { kind: 'present', attribute: 'objectClass' });
@@ -208,6 +217,18 @@ function withoutName(node: Node): Node {
   return { kind: 'present', attribute: node.attribute === '' ? 'objectClass' : node.attribute };
 }
 
+/** Comparisons with an address are false where there is none. `undefined`: so is the whole. */
+function addressless(node: Node): Node | undefined {
+  if (!hasPlaceholder(node, 'ADDRESS')) return node;
+  if (node.kind !== 'set') return undefined;
+  const children = node.children.map(addressless).filter((child) => child !== undefined);
+  if (node.tag === tags.not) {
+    return children.length === 0 ? { kind: 'present', attribute: 'objectClass' } : { ...node, children };
+  }
+  if (node.tag === tags.and && children.length < node.children.length) return undefined;
+  return children.length > 1 ? { ...node, children } : children[0];
+}
+
 /** `undefined`: nothing is left. */
 function positivePart(node: Node): Node | undefined {
   if (node.kind !== 'set') return node;
@@ -318,8 +339,11 @@ class FilterParser {
         literal.push(Buffer.from(hex, 'hex'));
         this.#at += 3;
       } else if (char === '%') {
-        const name = /^%(USERNAME|DN)%/.exec(this.#text.slice(this.#at))?.[1] as Placeholder | undefined;
-        if (name === undefined) return this.#fail('expected %USERNAME% or %DN%; "%" itself is written \\25');
+        const name = /^%(USERNAME|ADDRESS|DN)%/.exec(this.#text.slice(this.#at))?.[1] as
+          | Placeholder
+          | undefined;
+        if (name === undefined)
+          return this.#fail('expected %USERNAME%, %ADDRESS% or %DN%; "%" itself is written \\25');
         flush();
         pieces.at(-1)?.push(name);
         this.#at += name.length + 2;

@@ -35,3 +35,25 @@ export interface DirectoryFinding {
 
 /** Everything but the server, which whoever collects findings knows. */
 export type Report = (finding: Omit<DirectoryFinding, 'server'>) => void;
+
+/** For where names of entries and servers do not belong, such as the readiness page. */
+export const findingTitles: Readonly<Record<FindingCode, string>> = {
+  unreachable: 'a server cannot be reached',
+  'certificate-refused': "a server's certificate is refused",
+  'certificate-expiring': "a server's certificate is about to expire",
+  'service-account-refused': 'the service account is refused',
+  'encryption-required': 'a server demands encryption',
+  'not-answering': 'a server stopped answering',
+  'clock-differs': "a server's clock differs",
+  'policy-control-missing': 'a server does not tell of its password policy',
+  'users-base-missing': 'users.baseDn is not there or not readable',
+  'users-filter-matches-nobody': 'users.filter matches nobody',
+  'username-unreadable': 'account names are not readable',
+  'status-unreadable': 'locks or expiries of accounts are not readable',
+  'stable-id-unreadable': 'stable identifiers are not readable',
+  'groups-base-missing': 'groups.baseDn is not there or not readable',
+  'groups-not-found': 'no group is found',
+  'group-name-unreadable': 'group names are not readable',
+  'groups-unreadable': 'memberships are not readable',
+  'size-limit-low': 'long answers are cut off',
+};

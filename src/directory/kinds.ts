@@ -8,6 +8,13 @@ import { compileFilter, type FilterTemplate } from './filter.ts';
 import { type DirectoryKindName, type GroupMethod, groupMethodOf } from './group-method.ts';
 import type { DirectoryOptions } from './options.ts';
 import {
+  activeDirectoryPassword,
+  freeIpaPassword,
+  openLdapPassword,
+  type PasswordMethod,
+} from './password-change.ts';
+import { whyNoPasswordChange } from './password-requirements.ts';
+import {
   activeDirectoryStatus,
   freeIpaStatus,
   onlyBind,
@@ -33,6 +40,7 @@ interface DirectoryKind {
   /** Whether its binds tell of policies by the control of draft-behera-ldap-password-policy. */
   readonly hasPolicyControl: boolean;
   readonly status: StatusRules;
+  readonly passwordMethod: PasswordMethod;
 }
 
 const personAttributes = ['username', 'email', 'givenName', 'familyName', 'displayName'] as const;
@@ -40,9 +48,11 @@ type PersonAttribute = (typeof personAttributes)[number];
 
 const kinds: Readonly<Record<DirectoryKindName, DirectoryKind>> = {
   activeDirectory: {
-    // Both are indexed; a principal name contains "@", which a sAMAccountName cannot.
+    // All three are indexed. People may often edit their own mail: it is compared with nothing but addresses, so that
+    // nobody gets in the way of an account name.
     userFilter:
-      '(&(objectCategory=person)(objectClass=user)(|(sAMAccountName=%USERNAME%)(userPrincipalName=%USERNAME%)))',
+      '(&(objectCategory=person)(objectClass=user)' +
+      '(|(sAMAccountName=%USERNAME%)(userPrincipalName=%ADDRESS%)(mail=%ADDRESS%)))',
     attributes: {
       username: 'sAMAccountName',
       email: 'mail',
@@ -62,9 +72,11 @@ const kinds: Readonly<Record<DirectoryKindName, DirectoryKind>> = {
     idAttributes: ['objectGUID'],
     hasPolicyControl: false,
     status: activeDirectoryStatus,
+    passwordMethod: activeDirectoryPassword,
   },
   freeIpa: {
-    userFilter: '(&(objectClass=inetOrgPerson)(uid=%USERNAME%))',
+    userFilter:
+      '(&(objectClass=inetOrgPerson)(|(uid=%USERNAME%)(krbPrincipalName=%ADDRESS%)(mail=%ADDRESS%)))',
     attributes: {
       username: 'uid',
       email: 'mail',
@@ -88,9 +100,10 @@ const kinds: Readonly<Record<DirectoryKindName, DirectoryKind>> = {
     idAttributes: ['ipaUniqueID', 'nsUniqueId'],
     hasPolicyControl: true,
     status: freeIpaStatus,
+    passwordMethod: freeIpaPassword,
   },
   openLdap: {
-    userFilter: '(&(objectClass=inetOrgPerson)(uid=%USERNAME%))',
+    userFilter: '(&(objectClass=inetOrgPerson)(|(uid=%USERNAME%)(mail=%ADDRESS%)))',
     attributes: {
       username: 'uid',
       email: 'mail',
@@ -110,6 +123,7 @@ const kinds: Readonly<Record<DirectoryKindName, DirectoryKind>> = {
     idAttributes: ['entryUUID'],
     hasPolicyControl: true,
     status: openLdapStatus,
+    passwordMethod: openLdapPassword,
   },
 };
 
@@ -129,6 +143,8 @@ export interface GroupSettings {
 export interface PeopleSettings {
   readonly baseDn: string;
   readonly filter: FilterTemplate;
+  /** `undefined`: people are searched. */
+  readonly dnTemplate: string | undefined;
   readonly attributes: Readonly<Record<PersonAttribute, string>>;
   /** Further attributes: configured name and LDAP attribute. */
   readonly furtherAttributes: readonly (readonly [name: string, attribute: string])[];
@@ -136,6 +152,8 @@ export interface PeopleSettings {
   readonly idAttributes: readonly string[];
   readonly hasPolicyControl: boolean;
   readonly status: StatusRules;
+  /** `undefined`: passwords are not changed here. */
+  readonly passwordMethod: PasswordMethod | undefined;
   /** Everything to ask for when a person is read. */
   readonly requestedAttributes: readonly string[];
   /** `undefined`: no groups are read. */
@@ -160,11 +178,13 @@ export function resolveSettings(options: DirectoryOptions): PeopleSettings {
   return {
     baseDn: users.baseDn,
     filter: compileFilter(users.filter ?? kind.userFilter),
+    dnTemplate: users.dnTemplate,
     attributes,
     furtherAttributes,
     idAttributes,
     hasPolicyControl: kind.hasPolicyControl,
     status,
+    passwordMethod: resolvePasswordMethod(options, kind.passwordMethod),
     requestedAttributes: unique([
       ...Object.values(attributes),
       ...furtherAttributes.map(([, attribute]) => attribute),
@@ -184,6 +204,15 @@ function resolveStatus(
   return from === 'bindOnly'
     ? onlyBind(kind.status)
     : { ...kinds[from].status, judgeBind: kind.status.judgeBind };
+}
+
+/** On where it is possible: what is asked for by name although it is not, the options refuse. */
+function resolvePasswordMethod(
+  options: DirectoryOptions,
+  method: PasswordMethod,
+): PasswordMethod | undefined {
+  if (options.passwordChange === 'off') return undefined;
+  return whyNoPasswordChange(options) === undefined ? method : undefined;
 }
 
 /** What has to be read with the person. */

@@ -2,16 +2,18 @@
  * An LDAP directory for the rest of the gateway: finds a person, judges the account, tries the password, reads groups.
  * Puts the parts of this folder together; how servers are reached and chosen is theirs.
  */
+import type { Resolver } from 'node:dns';
 import { GatewayError } from '../errors.ts';
+import type { PasswordPair } from '../identity/credential.ts';
 import type { Group, GroupTable } from '../identity/group.ts';
-import type { RejectionReason } from '../identity/outcome.ts';
+import type { PasswordChangeOutcome, PasswordChangeWay, RejectionReason } from '../identity/outcome.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Deadline } from '../lib/deadline.ts';
 import type { Secret } from '../lib/secret.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { SearchRequest } from './connection.ts';
+import type { BindAnswer, SearchRequest } from './connection.ts';
 import type {
   Directory,
   DirectoryHealth,
@@ -20,23 +22,32 @@ import type {
   VerificationOptions,
   VerificationOutcome,
 } from './directory.ts';
-import { toEndpoints } from './endpoint.ts';
 import type { LdapEntry } from './entry.ts';
 import { ServerGroup } from './failover.ts';
 import { toGatewayError } from './failures.ts';
-import { allOf, type EncodedFilter } from './filter.ts';
 import { GroupReader } from './groups.ts';
 import { type PeopleSettings, resolveSettings } from './kinds.ts';
-import { isAcceptablePassword, prepareName } from './login-name.ts';
+import { isAcceptablePassword, type LoginName, toLoginName } from './login-name.ts';
 import { OperationMetrics } from './operation-metrics.ts';
-import type { DirectoryOptions } from './options.ts';
+import { bindsByCertificate, type DirectoryOptions, serviceAccountOf } from './options.ts';
+import { isProof, PasswordChange } from './password-change.ts';
 import { toPerson } from './person.ts';
+import { type FoundEntry, PersonSearch } from './person-search.ts';
 import { withWholeAttributes } from './ranges.ts';
 import { LdapServer } from './server.ts';
+import { ServerList } from './server-list.ts';
 import { SharedBind } from './shared-bind.ts';
-import { readStableId, stableIdFilter } from './stable-id.ts';
+import { isAboutPassword } from './status.ts';
 import { TimedCache } from './timed-cache.ts';
 import { defaultTimings, type Timings } from './timings.ts';
+
+/** For whoever wants to know why, and not only what. */
+export interface DirectoryObserver {
+  /** The one entry a typed name led to. */
+  found(entry: LdapEntry): void;
+  /** What the server said of a password. */
+  answered(answer: BindAnswer): void;
+}
 
 export interface DirectoryDependencies {
   readonly logger: Logger;
@@ -44,6 +55,10 @@ export interface DirectoryDependencies {
   readonly clock: Clock;
   readonly groupTable: GroupTable;
   readonly timings?: Partial<Timings>;
+  /** Looks on; decides nothing. */
+  readonly observer?: DirectoryObserver;
+  /** Asked for the servers where DNS names them; omitted: the servers of the system. */
+  readonly resolver?: Resolver;
 }
 
 /**
@@ -54,6 +69,7 @@ const freshForMs = 2_000;
 /** "No such account" is believed this long: enough against a flood of guesses, short for a new colleague. */
 const unknownForMs = 10_000;
 const maxPeople = 10_000;
+const notReachedYet = { reason: 'not reached yet', isPending: true } as const;
 
 /** Returns at once: servers are reached in the background. Throws GatewayError CONFIG_INVALID. */
 export function createDirectory(options: DirectoryOptions, dependencies: DirectoryDependencies): Directory {
@@ -63,18 +79,21 @@ export function createDirectory(options: DirectoryOptions, dependencies: Directo
 class LdapDirectory implements Directory {
   readonly name: string;
   readonly #settings: PeopleSettings;
+  readonly #observer: DirectoryObserver | undefined;
   readonly #staleForMs: number;
+  readonly #passwordChangeUrl: string | undefined;
   readonly #timings: Timings;
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #countCache: (result: 'hit' | 'miss' | 'stale' | 'negative') => void;
-  readonly #servers: readonly LdapServer[];
+  readonly #servers: ServerList;
   readonly #group: ServerGroup;
   readonly #groupReader: GroupReader | undefined;
   /** The last known state of people, by id; fresh for a moment, served stale while the directory is away. */
   readonly #people: TimedCache<DirectoryPerson>;
   readonly #unknownNames: TimedCache<true>;
-  readonly #personSearches = new SingleFlight<LdapEntry[]>();
+  readonly #personSearch: PersonSearch;
+  readonly #nameSearches = new SingleFlight<FoundEntry>();
   readonly #groupWalks = new SingleFlight<readonly Group[]>();
   readonly #lookups = new SingleFlight<LookupOutcome>();
   readonly #findings = new SingleFlight<LookupOutcome>();
@@ -85,7 +104,9 @@ class LdapDirectory implements Directory {
     const { clock, metrics, groupTable } = dependencies;
     this.name = options.name;
     this.#settings = resolveSettings(options);
+    this.#observer = dependencies.observer;
     this.#staleForMs = options.cache.staleFor;
+    this.#passwordChangeUrl = options.passwordChangeUrl;
     this.#timings = { ...defaultTimings, ...dependencies.timings };
     this.#logger = dependencies.logger.with({ directory: options.name });
     this.#clock = clock;
@@ -99,19 +120,29 @@ class LdapDirectory implements Directory {
       ttlMs: Math.min(ttlMs, unknownForMs),
       maxEntries: maxPeople,
     });
-    this.#servers = toEndpoints(options).map(
-      (endpoint, index) =>
+    this.#servers = new ServerList({
+      directory: options,
+      timings: this.#timings,
+      logger: this.#logger,
+      resolver: dependencies.resolver,
+      open: (endpoint, index) =>
         new LdapServer({
           endpoint,
-          serviceAccount: options.bind,
+          serviceAccount: serviceAccountOf(options),
+          bindsByCertificate: bindsByCertificate(options),
           operationTimeoutMs: options.timeout,
           verificationConnections: options.pool.connections,
           timings: this.#timings,
           logger: this.#logger,
           metrics: new OperationMetrics(metrics, options.name, index),
         }),
-    );
+    });
     this.#group = new ServerGroup(options.name, this.#servers);
+    this.#personSearch = new PersonSearch({
+      settings: this.#settings,
+      search: async (request) => await this.#search(request),
+      logger: this.#logger,
+    });
     if (this.#settings.groups !== undefined) {
       this.#groupReader = new GroupReader({
         directory: options.name,
@@ -129,10 +160,22 @@ class LdapDirectory implements Directory {
     password: Secret,
     options: VerificationOptions,
   ): Promise<VerificationOutcome> {
-    const name = prepareName(username);
+    const name = toLoginName(username, options.claims);
     if (name === undefined || !isAcceptablePassword(password)) return rejected('credentials-malformed');
     const deadline = new Deadline(this.#timings.wholeMs, options.signal);
     return await deadline.race(this.#verify(name, password, options, deadline), this.#overdue);
+  }
+
+  async changePassword(
+    username: string,
+    passwords: PasswordPair,
+    options: VerificationOptions,
+  ): Promise<PasswordChangeOutcome> {
+    const name = toLoginName(username, options.claims);
+    if (name === undefined || !isAcceptablePassword(passwords.old)) return rejected('credentials-malformed');
+    if (!isAcceptablePassword(passwords.new)) return { kind: 'refused', reason: 'malformed' };
+    const deadline = new Deadline(this.#timings.wholeMs, options.signal);
+    return await deadline.race(this.#changePassword(name, passwords, options, deadline), this.#overdue);
   }
 
   async lookup(
@@ -149,59 +192,120 @@ class LdapDirectory implements Directory {
   }
 
   async find(username: string, signal: AbortSignal): Promise<LookupOutcome> {
-    const name = prepareName(username);
+    const name = toLoginName(username);
     if (name === undefined) return { kind: 'ended', reason: 'unknown-account' };
-    const finding = this.#findings.run(name, async () => await this.#find(name));
+    const finding = this.#findings.run(keyOf(name), async () => await this.#find(name));
     return await new Deadline(this.#timings.wholeMs, signal).race(finding, this.#overdue);
   }
 
   health(): DirectoryHealth {
+    const { whyEmpty } = this.#servers;
+    if (whyEmpty !== undefined) {
+      const { url, reason } = whyEmpty;
+      const pending = reason === undefined ? notReachedYet : { reason };
+      return { name: this.name, servers: [{ url, available: false, ...pending }] };
+    }
     return {
       name: this.name,
-      servers: this.#servers.map((server) => {
+      servers: this.#servers.current.map((server) => {
         const available = server.isProven;
-        const reason = server.failure?.message ?? (available ? undefined : 'not reached yet');
-        return { url: server.endpoint.url, available, ...(reason === undefined ? {} : { reason }) };
+        const { failure } = server;
+        const refusal = failure?.kind === 'config' ? failure.resultCode : undefined;
+        return {
+          url: server.endpoint.url,
+          available,
+          ...(failure === undefined ? (available ? {} : notReachedYet) : { reason: failure.message }),
+          ...(refusal === undefined ? {} : { refusal }),
+        };
       }),
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort();
-    await Promise.all(this.#servers.map(async (server) => await server[Symbol.asyncDispose]()));
+    await this.#servers[Symbol.asyncDispose]();
   }
 
   /** Hot path: bench/ldap.ts. */
   async #verify(
-    name: string,
+    name: LoginName,
     password: Secret,
     options: VerificationOptions,
     deadline: Deadline,
   ): Promise<VerificationOutcome> {
     const entry = await this.#searchOne(name);
     if (typeof entry === 'string') return rejected(entry);
+    this.#observer?.found(entry);
+    const person = await this.#admitted(entry, options, deadline);
+    const state = this.#stateOf(entry);
+    if (state !== undefined && !isAboutPassword(state)) return rejected(state);
+    const answer = await this.#binds.run(entry.dn, password, () =>
+      this.#group.bind(entry.dn, password, this.#workDeadline()),
+    );
+    const reason = this.#judge(answer) ?? state;
+    if (reason === undefined) return { kind: 'verified', person: await this.#withGroups(person, entry) };
+    if (!isAboutPassword(reason) || !isProof(answer)) return rejected(reason);
+    return { kind: 'rejected', reason, passwordChange: this.#wayToPassword(answer) };
+  }
+
+  async #changePassword(
+    name: LoginName,
+    passwords: PasswordPair,
+    options: VerificationOptions,
+    deadline: Deadline,
+  ): Promise<PasswordChangeOutcome> {
+    const method = this.#settings.passwordMethod;
+    if (method === undefined) return rejected('sign-in-not-permitted');
+    const entry = await this.#searchOne(name);
+    if (typeof entry === 'string') return rejected(entry);
+    this.#observer?.found(entry);
+    await this.#admitted(entry, options, deadline);
+    const state = this.#stateOf(entry);
+    if (state !== undefined && !isAboutPassword(state)) return rejected(state);
+    const change = new PasswordChange({
+      method,
+      dn: entry.dn,
+      passwords,
+      judgeBind: this.#settings.status.judgeBind,
+      isDue: state !== undefined,
+    });
+    return await this.#group.changePassword(change, this.#workDeadline());
+  }
+
+  /** The person, counted by the throttle. */
+  async #admitted(
+    entry: LdapEntry,
+    options: VerificationOptions,
+    deadline: Deadline,
+  ): Promise<Omit<DirectoryPerson, 'groups'>> {
     const person = toPerson(entry, this.#settings, this.name);
     // Nobody waits any more: no attempt is counted, no password tried.
     if (deadline.isOver) throw this.#overdue(options.signal.reason);
     await options.admit(person.username);
-    const { status } = this.#settings;
-    const reason =
-      status.readEntry(entry, this.#clock.now()) ??
-      status.readTemporaryLock?.(entry) ??
-      (await this.#tryPassword(entry.dn, password));
-    if (reason !== undefined) return rejected(reason);
-    return { kind: 'verified', person: await this.#withGroups(person, entry) };
+    return person;
   }
 
-  async #tryPassword(dn: string, password: Secret): Promise<RejectionReason | undefined> {
-    const answer = await this.#binds.run(dn, password, () =>
-      this.#group.bind(dn, password, this.#workDeadline()),
-    );
+  /** What the entry says; whoever types a wrong password must not learn of it if it is only about the password. */
+  #stateOf(entry: LdapEntry): RejectionReason | undefined {
+    const { status } = this.#settings;
+    const state = status.readEntry(entry, this.#clock.now());
+    if (state !== undefined && !isAboutPassword(state)) return state;
+    return status.readTemporaryLock?.(entry) ?? state;
+  }
+
+  #judge(answer: BindAnswer): RejectionReason | undefined {
+    this.#observer?.answered(answer);
     try {
       return this.#settings.status.judgeBind(answer);
     } catch (error) {
       throw toGatewayError(error, this.name);
     }
+  }
+
+  #wayToPassword(answer: BindAnswer): PasswordChangeWay {
+    if (this.#settings.passwordMethod?.isOpenAfter(answer) === true) return { kind: 'here' };
+    const url = this.#passwordChangeUrl;
+    return url === undefined ? { kind: 'nowhere' } : { kind: 'elsewhere', url };
   }
 
   async #withGroups(person: Omit<DirectoryPerson, 'groups'>, entry: LdapEntry): Promise<DirectoryPerson> {
@@ -223,7 +327,7 @@ class LdapDirectory implements Directory {
 
   async #lookup(person: { readonly id: string; readonly username: string }): Promise<LookupOutcome> {
     try {
-      const entry = await this.#findAgain(person);
+      const entry = await this.#personSearch.again(person);
       const reason =
         entry === undefined ? 'unknown-account' : this.#settings.status.readEntry(entry, this.#clock.now());
       if (entry === undefined || reason !== undefined) {
@@ -241,9 +345,10 @@ class LdapDirectory implements Directory {
     }
   }
 
-  async #find(name: string): Promise<LookupOutcome> {
+  async #find(name: LoginName): Promise<LookupOutcome> {
     const entry = await this.#searchOne(name);
     if (typeof entry === 'string') return { kind: 'ended', reason: entry };
+    this.#observer?.found(entry);
     const { status } = this.#settings;
     const reason = status.readEntry(entry, this.#clock.now()) ?? status.readTemporaryLock?.(entry);
     if (reason !== undefined) return { kind: 'ended', reason };
@@ -251,53 +356,16 @@ class LdapDirectory implements Directory {
     return { kind: 'found', person, stale: false };
   }
 
-  /** The entry of a prepared name, or why there is not exactly one. */
-  async #searchOne(name: string): Promise<LdapEntry | 'unknown-account' | 'ambiguous-account'> {
-    if (this.#unknownNames.get(name) === true) {
+  /** The entry of a name, or why there is not exactly one. */
+  async #searchOne(name: LoginName): Promise<FoundEntry> {
+    const key = keyOf(name);
+    if (this.#unknownNames.get(key) === true) {
       this.#countCache('negative');
       return 'unknown-account';
     }
-    const entries = await this.#personSearches.run(name, () =>
-      this.#searchPeople(this.#settings.filter.encode({ USERNAME: name })),
-    );
-    const entry = entries[0];
-    if (entry === undefined) {
-      this.#unknownNames.set(name, true);
-      return 'unknown-account';
-    }
-    if (entries.length === 1) return entry;
-    this.#logger.warn('directory-account-ambiguous', { dns: entries.map((each) => each.dn) });
-    return 'ambiguous-account';
-  }
-
-  /**
-   * By name first, because names are indexed everywhere and stable ids are not; by id when the name finds somebody
-   * else or nobody. The configured filter's other conditions hold in both cases.
-   */
-  async #findAgain(person: {
-    readonly id: string;
-    readonly username: string;
-  }): Promise<LdapEntry | undefined> {
-    const { filter, idAttributes } = this.#settings;
-    const named = await this.#searchPeople(filter.encode({ USERNAME: person.username }));
-    const same = named.find((entry) => readStableId(entry, idAttributes) === person.id);
-    if (same !== undefined) return same;
-    const byId = stableIdFilter(person.id, idAttributes);
-    if (byId === undefined) return undefined;
-    const anyName = filter.forAnyName.encode({});
-    const [renamed] = await this.#searchPeople(allOf([byId, anyName]));
-    return renamed;
-  }
-
-  #searchPeople(filter: EncodedFilter): Promise<LdapEntry[]> {
-    return this.#search({
-      baseDn: this.#settings.baseDn,
-      scope: 'sub',
-      filter,
-      attributes: this.#settings.requestedAttributes,
-      // One more than allowed, to see that there is more than one.
-      sizeLimit: 2,
-    });
+    const found = await this.#nameSearches.run(key, async () => await this.#personSearch.byName(name));
+    if (found === 'unknown-account') this.#unknownNames.set(key, true);
+    return found;
   }
 
   async #search(request: SearchRequest): Promise<LdapEntry[]> {
@@ -324,6 +392,11 @@ class LdapDirectory implements Directory {
     });
 }
 
-function rejected(reason: RejectionReason): VerificationOutcome {
+function rejected(reason: RejectionReason): { readonly kind: 'rejected'; readonly reason: RejectionReason } {
   return { kind: 'rejected', reason };
+}
+
+/** Whatever leads to the same question is one. */
+function keyOf({ usernames, address }: LoginName): string {
+  return [...usernames, address ?? ''].join('\n');
 }

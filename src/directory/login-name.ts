@@ -1,24 +1,30 @@
-/** What may be asked of a directory: limits on typed names and passwords, checked before any socket is touched. */
+/** What may be asked of a directory: limits on names and passwords, checked before any socket is touched. */
+import { isClaimed, type NameClaims, noClaims, parseAccountName } from '../identity/account-name.ts';
 import type { Secret } from '../lib/secret.ts';
 
 /** Long input makes servers close pooled connections, so that one guest's typing costs others their sign-in. */
-const maxNameBytes = 256;
 const maxPasswordBytes = 1_024;
 
-// oxlint-disable-next-line no-control-regex -- C0, DEL and C1 in a name are what is refused here
-const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/;
+/** What one typed name may be called in a directory. All of it must lead to one entry. */
+export interface LoginName {
+  /** Compared where the filter says %USERNAME%; never empty. */
+  readonly usernames: readonly [string, ...string[]];
+  /** The whole `name@suffix`, compared where the filter says %ADDRESS%. */
+  readonly address: string | undefined;
+}
 
 /**
- * The name in the one spelling that is searched for: NFKC, without blanks around it (RFC 4518 prepares both sides of a
- * comparison alike). `undefined`: not a name.
+ * `undefined`: not a name. Suffix and domain are taken off only where they are this directory's own: what stands in
+ * front of a stranger's is the account name of somebody else here.
  */
-export function prepareName(typed: string): string | undefined {
-  if (typed.length > maxNameBytes || !typed.isWellFormed() || controlCharacters.test(typed)) return undefined;
-  const name = typed.normalize('NFKC').trim();
-  if (name === '' || Buffer.byteLength(name) > maxNameBytes || Buffer.byteLength(typed) > maxNameBytes) {
-    return undefined;
-  }
-  return name;
+export function toLoginName(typed: string, claims: NameClaims = noClaims): LoginName | undefined {
+  const account = parseAccountName(typed);
+  if (account === undefined) return undefined;
+  const { text } = account;
+  const address = account.kind === 'suffixed' ? text : undefined;
+  if (account.kind === 'plain' || !isClaimed(account, claims)) return { usernames: [text], address };
+  // An account name may be an address as well.
+  return { usernames: account.kind === 'suffixed' ? [account.name, text] : [account.name], address };
 }
 
 /** An empty password would be an anonymous bind, which succeeds (RFC 4513 section 5.1.2). */

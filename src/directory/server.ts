@@ -3,16 +3,20 @@
  * Knows nothing of its fellow servers; whoever is refused here goes there (failover.ts).
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { PasswordChangeOutcome } from '../identity/outcome.ts';
 import { CircuitBreaker } from '../lib/circuit-breaker.ts';
 import type { Deadline } from '../lib/deadline.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type BindAnswer, LdapConnection, type SearchRequest } from './connection.ts';
+import { dial } from './dial.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { LdapEntry } from './entry.ts';
+import { dialAsExternal } from './external-bind.ts';
 import { LdapFailure, resultCode } from './failures.ts';
 import { isPresent } from './filter.ts';
 import type { OperationMetrics, OperationName } from './operation-metrics.ts';
+import type { PasswordChange } from './password-change.ts';
 import { ConnectionPool, type Lease } from './pool.ts';
 import type { Timings } from './timings.ts';
 
@@ -20,6 +24,8 @@ export interface ServerOptions {
   readonly endpoint: Endpoint;
   /** `undefined`: anonymous searches. */
   readonly serviceAccount: { readonly dn: string; readonly password: Secret } | undefined;
+  /** Searches run as whoever the server takes our certificate for. */
+  readonly bindsByCertificate: boolean;
   readonly operationTimeoutMs: number;
   readonly verificationConnections: number;
   readonly timings: Timings;
@@ -146,6 +152,27 @@ export class LdapServer implements AsyncDisposable {
     }
   }
 
+  /** On a verification connection, which nobody uses afterwards: who it is bound as would depend on what happened. */
+  async changePassword(change: PasswordChange, deadline: Deadline): Promise<PasswordChangeOutcome> {
+    const lease: Lease = this.#verifications.tryAcquire() ?? (await this.#verifications.acquire(deadline));
+    const { endpoint, serviceAccount, metrics } = this.#options;
+    const { connection } = lease;
+    const isEncrypted = endpoint.transport !== 'plain';
+    const startedAt = performance.now();
+    try {
+      const outcome = await change.perform({ connection, isEncrypted, serviceAccount });
+      if (outcome.kind === 'changed') this.#succeeded('password-change', startedAt);
+      else metrics.record('password-change', 'refused', startedAt);
+      return outcome;
+    } catch (error) {
+      this.#failed('password-change', error, startedAt);
+      throw error;
+    } finally {
+      void connection.close();
+      this.#verifications.release(lease);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#sweep);
     this.#breaker[Symbol.dispose]();
@@ -196,6 +223,7 @@ export class LdapServer implements AsyncDisposable {
     onClose: (connection: LdapConnection) => void,
     signal: AbortSignal,
     connectTimeoutMs: number,
+    reach: typeof dial = dial,
   ): Promise<LdapConnection> {
     const startedAt = performance.now();
     const { operationTimeoutMs, timings, endpoint, metrics } = this.#options;
@@ -208,7 +236,8 @@ export class LdapServer implements AsyncDisposable {
       onClose,
     };
     try {
-      const connection = await LdapConnection.open(endpoint, options, signal);
+      const socket = await reach(endpoint, { timeoutMs: connectTimeoutMs, signal });
+      const connection = new LdapConnection(socket, options);
       metrics.record('connect', 'ok', startedAt);
       return connection;
     } catch (error) {
@@ -222,8 +251,9 @@ export class LdapServer implements AsyncDisposable {
     signal: AbortSignal,
     connectTimeoutMs: number,
   ): Promise<LdapConnection> {
-    const connection = await this.#open(onClose, signal, connectTimeoutMs);
-    const account = this.#options.serviceAccount;
+    const { serviceAccount: account, bindsByCertificate } = this.#options;
+    const reach = bindsByCertificate ? dialAsExternal : dial;
+    const connection = await this.#open(onClose, signal, connectTimeoutMs, reach);
     if (account === undefined) return connection;
     const startedAt = performance.now();
     const abort = (): void => connection.destroy('the server is taken for unavailable');

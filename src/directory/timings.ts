@@ -21,6 +21,9 @@ export interface Timings {
   /** Trials of a server that failed, and of one that refuses our account or certificate. */
   readonly retryMs: readonly number[];
   readonly slowRetryMs: readonly number[];
+  /** Between two questions to DNS for servers, and after one without an answer. */
+  readonly discoveryMs: number;
+  readonly discoveryRetryMs: number;
   /** Operations that may wait for a connection, per pool. */
   readonly maxWaiting: number;
   readonly maxBurstBytes: number;
@@ -38,6 +41,8 @@ export const defaultTimings: Timings = {
   sweepMs: 1_000,
   retryMs: [1_000, 3_000, 6_000, 12_000, 24_000, 30_000],
   slowRetryMs: [30_000, 60_000, 120_000, 300_000],
+  discoveryMs: 60_000,
+  discoveryRetryMs: 5_000,
   // A whole company signs in at nine: what bounds the queue is the wait, this bounds its memory.
   maxWaiting: 1_024,
   maxBurstBytes: 8 * 1_048_576,

@@ -35,6 +35,7 @@ export class ProtectedApplication implements Routed {
   readonly identityNames: readonly string[];
   readonly acceptsSession: boolean;
   readonly acceptsBasic: boolean;
+  readonly acceptsNegotiate: boolean;
   readonly #methods: ReadonlySet<string>;
   readonly #views: Views;
   /** For front proxies that wait for other header names. */
@@ -56,6 +57,7 @@ export class ProtectedApplication implements Routed {
     this.upstream = upstream;
     this.acceptsSession = options.credentials.includes('session');
     this.acceptsBasic = options.credentials.includes('basic');
+    this.acceptsNegotiate = options.credentials.includes('negotiate');
     this.#methods = withHead(options.methods);
     const groupsOf = assertedGroups(options.headers);
     this.#assertions =

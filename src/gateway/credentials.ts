@@ -1,17 +1,34 @@
-/** Finds out who a request is from, by what its application accepts: a session, or a password with every request. */
-import type { Exchange } from '../http/exchange.ts';
+/** Finds out who a request is from, by what its application accepts: a session, a password with every request, a ticket. */
+import type { Exchange, FlatHeaders } from '../http/exchange.ts';
 import { isNavigation } from '../http/navigation.ts';
-import type { RequestHead } from '../http/request-head.ts';
+import type { NegotiateCredential } from '../identity/credential.ts';
+import type { Principal } from '../identity/principal.ts';
 import type { RememberedSignIn, RequestSignIn } from '../providers/request-sign-in.ts';
 import type { SessionCookie } from '../session/cookie.ts';
 import type { SessionLifecycle } from '../session/lifecycle.ts';
 import type { Session } from '../session/session.ts';
 import type { ProtectedApplication } from './application.ts';
-import { basicChallenge, isBasic, readBasic } from './basic-credential.ts';
+import { isBasic, readBasic } from './basic-credential.ts';
+import { isNegotiate, readNegotiate } from './negotiate-credential.ts';
+import type { Negotiation, TicketRefusal } from './negotiation.ts';
 import { sessionOf } from './session-of.ts';
 
 /** Who a request is from, and how long that may be relied on without asking again; milliseconds since the epoch. */
-export interface Identified extends Pick<Session, 'principal' | 'servedUntilMs' | 'refreshDueAtMs'> {}
+export interface Identified extends Pick<Session, 'servedUntilMs' | 'refreshDueAtMs'> {
+  /** `undefined`: anonymous, with a ticket that was refused. */
+  readonly principal: Principal | undefined;
+  /** Only of a request that came with a Negotiate token which was looked at. */
+  readonly ticket?: TicketEffect;
+}
+
+/** What a Negotiate token means for the answer. */
+export type TicketEffect =
+  | TicketRefusal
+  | {
+      readonly kind: 'accepted';
+      /** Headers of an allowing answer; opens the session, where the application takes one. */
+      readonly admit: () => Promise<FlatHeaders>;
+    };
 
 type Visit = Pick<Exchange, 'head' | 'clientAddress' | 'startedAtMs'>;
 
@@ -19,6 +36,8 @@ export interface CredentialsOptions {
   readonly sessions: SessionLifecycle;
   readonly sessionCookie: SessionCookie;
   readonly requestSignIn: RequestSignIn;
+  /** `undefined`: no provider takes tickets. */
+  readonly negotiation: Negotiation | undefined;
 }
 
 export class Credentials {
@@ -30,7 +49,7 @@ export class Credentials {
 
   /**
    * Hot path: `bench/forward-auth.ts`. `undefined`: anonymous, which a wrong password is too. A session counts before
-   * a password. The promise rejects with a GatewayError when nobody can tell.
+   * a password and a ticket. The promise rejects with a GatewayError when nobody can tell. Throws REQUEST_MALFORMED.
    */
   identify(
     visit: Visit,
@@ -38,11 +57,46 @@ export class Credentials {
   ): Identified | undefined | Promise<Identified | undefined> {
     const { sessions, sessionCookie } = this.#options;
     const session = application.acceptsSession ? sessionOf(visit, sessionCookie, sessions) : undefined;
-    if (!application.acceptsBasic || !isBasic(visit.head.authorization)) return session;
-    if (session instanceof Promise) {
-      return session.then(async (loaded) => loaded ?? (await this.#signIn(visit)));
-    }
-    return session ?? this.#signIn(visit);
+    const { authorization } = visit.head;
+    if (authorization === undefined) return session;
+    const attempt = this.#attempt(visit, application, authorization);
+    if (attempt === undefined) return session;
+    if (session instanceof Promise) return session.then(async (loaded) => loaded ?? (await attempt()));
+    return session ?? attempt();
+  }
+
+  /** How the field would be tried; `undefined`: it is nothing the application accepts. */
+  #attempt(
+    visit: Visit,
+    application: ProtectedApplication,
+    authorization: string,
+  ): (() => Identified | undefined | Promise<Identified | undefined>) | undefined {
+    if (application.acceptsBasic && isBasic(authorization)) return () => this.#signIn(visit);
+    const { negotiation } = this.#options;
+    if (negotiation === undefined || !application.acceptsNegotiate || !isNegotiate(authorization))
+      return undefined;
+    const credential = readNegotiate(authorization);
+    if (credential === undefined) return undefined;
+    return async () => await this.#redeem(visit, application, negotiation, credential);
+  }
+
+  async #redeem(
+    visit: Visit,
+    application: ProtectedApplication,
+    negotiation: Negotiation,
+    credential: NegotiateCredential,
+  ): Promise<Identified> {
+    const times = { servedUntilMs: visit.startedAtMs, refreshDueAtMs: visit.startedAtMs };
+    const verdict = await negotiation.signIn(visit, credential);
+    if (verdict.kind !== 'accepted') return { principal: undefined, ...times, ticket: verdict };
+    const { principal, headers } = verdict;
+    const opensSession =
+      application.acceptsSession &&
+      // A program sends a ticket with each request and keeps no cookie: its sessions would pile up.
+      (application.options.challenge !== 'direct' || isNavigation(visit.head));
+    const admit = async (): Promise<FlatHeaders> =>
+      opensSession ? [...headers, ...(await negotiation.openSession(visit, credential, principal))] : headers;
+    return { principal, ...times, ticket: { kind: 'accepted', admit } };
   }
 
   #signIn({ head, clientAddress }: Visit): Identified | undefined | Promise<Identified | undefined> {
@@ -57,21 +111,4 @@ export class Credentials {
 function toIdentified(known: RememberedSignIn): Identified | undefined {
   const { principal, servedUntilMs, refreshDueAtMs } = known;
   return principal === undefined ? undefined : { principal, servedUntilMs, refreshDueAtMs };
-}
-
-/** How "prove who you are first" is said to this client. */
-export interface ChallengeForm {
-  /** Whether it can be led to the sign-in page: a session would be accepted afterwards. */
-  readonly leadsToSignIn: boolean;
-  /** `WWW-Authenticate`, flat; a browser would show its own window where the sign-in page is meant. */
-  readonly headers: readonly string[];
-}
-
-export function challengeForm(application: ProtectedApplication, head: RequestHead): ChallengeForm {
-  const { acceptsSession, acceptsBasic, options } = application;
-  const offersBasic = acceptsBasic && (!acceptsSession || !isNavigation(head));
-  return {
-    leadsToSignIn: acceptsSession,
-    headers: offersBasic ? ['WWW-Authenticate', basicChallenge(options.name)] : [],
-  };
 }

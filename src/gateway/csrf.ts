@@ -30,7 +30,7 @@ export class CsrfGuard {
   }
 
   /** The value for a form on a page this browser is about to get. */
-  token({ head }: Exchange): CsrfToken {
+  token({ head }: Pick<Exchange, 'head'>): CsrfToken {
     const known = cookieValue(head.cookie, this.cookieName);
     if (known !== undefined && tokenPattern.test(known)) return { value: known, headers: [] };
     const value = randomBytes(16).toString('base64url');

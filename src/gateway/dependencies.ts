@@ -7,9 +7,12 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { Assets } from '../portal/assets.ts';
 import type { Pages } from '../portal/pages.ts';
 import type { SignInChain } from '../providers/chain.ts';
+import type { PasswordChanges } from '../providers/password-changes.ts';
 import type { SessionCookie } from '../session/cookie.ts';
 import type { SessionLifecycle } from '../session/lifecycle.ts';
 import type { Credentials } from './credentials.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { Negotiation } from './negotiation.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export interface GatewayDependencies {
@@ -18,11 +21,18 @@ export interface GatewayDependencies {
   readonly sessionCookie: SessionCookie;
   readonly credentials: Credentials;
   readonly chain: SignInChain;
+  readonly passwordChanges: PasswordChanges;
   readonly grantRoles: RoleMapping;
+  /** `undefined`: no provider takes tickets. */
+  readonly negotiation: Negotiation | undefined;
+  /** What each provider is called on pages, by its name. */
+  readonly providerTitles: ReadonlyMap<string, string>;
   /** Password providers in configured order, as the sign-in page shows them. */
   readonly passwordProviders: readonly { readonly name: string; readonly title: string }[];
   /** RFC 7517: the public keys of assertions, as they are now. */
   readonly publicKeys: () => object;
+  /** In configured order. */
+  readonly mailboxes: readonly Mailbox[];
   readonly pages: Pages;
   readonly assets: Assets;
   readonly clock: Clock;

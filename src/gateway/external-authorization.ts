@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import { type CheckRequest, decodeCheckRequest } from '../grpc/check-request.ts';
-import { encodeAllowance, encodeChanges, encodeDenial } from '../grpc/check-response.ts';
+import { encodeAllowance, encodeAnswerHeaders, encodeChanges, encodeDenial } from '../grpc/check-response.ts';
 import type { GrpcRefusal } from '../grpc/status.ts';
 import { listenUnary, type UnaryAnswer } from '../grpc/unary-listener.ts';
 import { assertionHeader } from '../headers/asserted.ts';
@@ -21,6 +21,7 @@ import { plainAddress } from '../lib/address-set.ts';
 import { withoutCookies } from '../lib/cookie-header.ts';
 import type { ProtectedApplication } from './application.ts';
 import type { GatewayDependencies } from './dependencies.ts';
+import { isNegotiate } from './negotiate-credential.ts';
 import { type OriginalRequest, originalRequest } from './original-request.ts';
 import { createCsrfGuard, ownCookieNames } from './own-cookies.ts';
 import { Traffic } from './traffic.ts';
@@ -94,9 +95,11 @@ class ExternalAuthorization {
   /** What an allowed request gets whoever it comes from, by the head of the same answer over HTTP. */
   readonly #identity = new WeakMap<View['verdictHeaders'], Uint8Array>();
 
-  readonly #heads = new HeadReader();
+  readonly #heads: HeadReader;
 
   constructor(dependencies: GatewayDependencies) {
+    const { negotiation } = dependencies;
+    this.#heads = new HeadReader({ readsUserAgent: negotiation?.policy.readsUserAgent === true });
     this.#dependencies = dependencies;
     this.#traffic = new Traffic(dependencies.metrics, 'grpc');
     this.#judge = new Judge(dependencies, this.#traffic);
@@ -152,7 +155,7 @@ class ExternalAuthorization {
       this.#traffic.answered(asked, 'forward_auth', verdict.status);
       return encodeDenial(statusOf(verdict.status), verdict);
     }
-    const { application, view } = verdict;
+    const { application, view, answerHeaders } = verdict;
     const set: string[] = [];
     const { trustedProxies } = this.#dependencies.snapshot;
     const isRelayed = trustedProxies.has(plainAddress(request.source ?? asked.peer));
@@ -160,10 +163,14 @@ class ExternalAuthorization {
     const cookie = withoutCookies(head.cookie, this.#ownCookies);
     if (cookie === '' && head.cookie !== '') remove.push('cookie');
     else if (cookie !== head.cookie) set.push('cookie', cookie);
+    // A ticket for the gateway is no credential for anybody else, also where the Authorization field passes.
+    if (isNegotiate(head.authorization) && !remove.includes('authorization')) remove.push('authorization');
     this.#traffic.answered(asked, 'forward_auth', 200);
     const identity = this.#identityOf(application, view);
     const isUnchanged = set.length === 0 && remove.length === 0;
-    return encodeAllowance(isUnchanged ? [identity] : [identity, encodeChanges({ set, remove })]);
+    const pieces = isUnchanged ? [identity] : [identity, encodeChanges({ set, remove })];
+    if (answerHeaders.length > 0) pieces.push(encodeAnswerHeaders(answerHeaders));
+    return encodeAllowance(pieces);
   }
 
   #identityOf({ identityNames }: ProtectedApplication, { verdictHeaders }: View): Uint8Array {

@@ -1,7 +1,8 @@
 /** Answers what was thrown: a page for a person, JSON for a program, a log line for the operator. */
 import { randomUUID } from 'node:crypto';
 import { errorReply } from '../http/error-reply.ts';
-import { type Exchange, reply, replyJson } from '../http/exchange.ts';
+import { cutOff, type Exchange, reply, replyJson } from '../http/exchange.ts';
+import { isHttp2 } from '../http/http2-request.ts';
 import { isNavigation } from '../http/navigation.ts';
 import { languageParameter } from '../portal/language.ts';
 import type { Session } from '../session/session.ts';
@@ -40,10 +41,11 @@ export class Failures {
     });
     const { response } = exchange;
     if (response.headersSent) {
-      response.destroy();
+      cutOff(response);
       return;
     }
-    const connection = close === true ? ['Connection', 'close'] : [];
+    // A stream of HTTP/2 ends by itself; its connection carries other people's requests.
+    const connection = close === true && !isHttp2(exchange.request) ? ['Connection', 'close'] : [];
     if (surface !== 'forward_auth' && isNavigation(exchange.head)) {
       this.#page(exchange, surface, { status, code, requestId, retryAfterSeconds }, connection, session);
     } else {

@@ -51,7 +51,12 @@ export class ForwardAuth {
   #render(exchange: Exchange, { vary, allowedStatus }: Dialect, verdict: Verdict): void {
     const { maxAgeSeconds } = verdict;
     if (verdict.kind === 'allow') {
-      exchange.response.writeHead(allowedStatus, hinted(verdict.view.verdictHeaders, maxAgeSeconds, vary));
+      const { view, answerHeaders } = verdict;
+      const headers = hinted(view.verdictHeaders, maxAgeSeconds, vary);
+      exchange.response.writeHead(
+        allowedStatus,
+        answerHeaders.length === 0 ? headers : [...headers, ...answerHeaders],
+      );
       exchange.response.end();
       this.#traffic.answered(exchange, 'forward_auth', allowedStatus);
       return;

@@ -12,19 +12,21 @@ import type { GatewayDependencies } from './dependencies.ts';
 import { compileEndpoints } from './endpoints.ts';
 import { Failures } from './failures.ts';
 import { ForwardAuth } from './forward-auth.ts';
+import { MailboxDoor } from './mailbox-door.ts';
 import { MovedPages } from './moved-page.ts';
 import { createCsrfGuard, ownCookieNames } from './own-cookies.ts';
 import { Portal } from './portal.ts';
 import { requestOrigin } from './request-origin.ts';
 import { ReverseProxy } from './reverse-proxy.ts';
 import { SignIn } from './sign-in.ts';
+import { ticketHeadFault } from './ticket-head.ts';
 import { type Surface, Traffic } from './traffic.ts';
 
 /** Peers of a unix socket have no address: whoever may open the file is on this machine. */
 const localPeer = '127.0.0.1';
 
 export function createHandler(dependencies: GatewayDependencies): RequestHandler {
-  const { snapshot, clock, metrics } = dependencies;
+  const { snapshot, clock, metrics, negotiation } = dependencies;
   const { portalPath, trustedProxies } = snapshot;
   const findEndpoint = compileEndpoints(portalPath, snapshot.compatibility);
   const movedPages = new MovedPages(snapshot, snapshot.compatibility);
@@ -32,10 +34,14 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
   const csrf = createCsrfGuard(dependencies);
   const failures = new Failures(dependencies, traffic, csrf);
   const forwardAuth = new ForwardAuth(dependencies, traffic);
-  const portal = new Portal(dependencies, traffic, csrf, new SignIn(dependencies, csrf));
-  const reverseProxy = new ReverseProxy(dependencies, traffic, failures, ownCookieNames(dependencies, csrf));
+  const signIn = new SignIn(dependencies, csrf);
+  const door = new MailboxDoor(dependencies, traffic, failures);
+  const portal = new Portal(dependencies, traffic, csrf, signIn, door);
+  const ownCookies = ownCookieNames(dependencies, csrf);
+  const reverseProxy = new ReverseProxy(dependencies, traffic, failures, signIn, ownCookies);
 
-  const heads = new HeadReader();
+  const takesTickets = negotiation !== undefined;
+  const heads = new HeadReader({ readsUserAgent: negotiation?.policy.readsUserAgent === true });
   const clients = new ClientAddresses(trustedProxies);
 
   function open(request: IncomingMessage, response: ServerResponse): Exchange {
@@ -96,7 +102,9 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
     const surface: Surface =
       endpoint !== undefined ? 'forward_auth' : url.startsWith(portalPath) ? 'portal' : 'proxy';
     try {
-      const fault = headFault(request, exchange.head);
+      const fault =
+        headFault(request, exchange.head) ??
+        (takesTickets ? ticketHeadFault(request, exchange.head) : undefined);
       if (fault !== undefined) throw new GatewayError(fault, 'the request head is refused');
       if (exchange.isWayDoubtful) {
         const code = endpoint === undefined ? 'REQUEST_MALFORMED' : 'ORIGINAL_REQUEST_INVALID';

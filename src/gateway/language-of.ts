@@ -4,7 +4,7 @@ import { cookieValue } from '../lib/cookie-header.ts';
 import { chooseLanguage, type Language, languageCookieName } from '../portal/language.ts';
 
 /** `parameter`: value of `?lang=`, only on addresses of the portal, where it is ours. */
-export function languageOf({ head }: Exchange, parameter?: string): Language {
+export function languageOf({ head }: Pick<Exchange, 'head'>, parameter?: string): Language {
   return chooseLanguage({
     parameter,
     cookie: cookieValue(head.cookie, languageCookieName),

@@ -4,6 +4,7 @@ import { connectionOptions } from '../headers/strip.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { withoutCookies } from '../lib/cookie-header.ts';
 import type { ProtectedApplication } from './application.ts';
+import { isNegotiate } from './negotiate-credential.ts';
 import type { RequestOrigin } from './request-origin.ts';
 import type { View } from './view.ts';
 
@@ -19,12 +20,17 @@ export function outgoingHeaders(
   const raw = exchange.request.rawHeaders;
   const headers: string[] = [];
   let listed: readonly string[] | undefined;
+  // A ticket for the gateway is no credential for anybody else, also where the Authorization field passes.
+  const withheld =
+    application.options.forwardAuthorization && isNegotiate(exchange.head.authorization)
+      ? 'authorization'
+      : undefined;
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
     const value = raw[i + 1] as string;
     switch (strip.fate(name)) {
       case 'keep':
-        headers.push(name, value);
+        if (withheld === undefined || name.toLowerCase() !== withheld) headers.push(name, value);
         break;
       case 'alias':
         if (application.options.headers.onAlias === 'reject') {

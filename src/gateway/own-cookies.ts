@@ -2,6 +2,7 @@
 import { languageCookieName } from '../portal/language.ts';
 import { CsrfGuard } from './csrf.ts';
 import type { GatewayDependencies } from './dependencies.ts';
+import { MailMark } from './mail-mark.ts';
 
 export function createCsrfGuard({
   snapshot,
@@ -11,8 +12,14 @@ export function createCsrfGuard({
 }
 
 export function ownCookieNames(
-  { sessionCookie }: Pick<GatewayDependencies, 'sessionCookie'>,
+  {
+    sessionCookie,
+    negotiation,
+    snapshot,
+  }: Pick<GatewayDependencies, 'sessionCookie' | 'negotiation' | 'snapshot'>,
   csrf: CsrfGuard,
 ): readonly string[] {
-  return [sessionCookie.name, csrf.cookieName, languageCookieName];
+  const mark = new MailMark(sessionCookie.name, snapshot);
+  const names = [sessionCookie.name, csrf.cookieName, languageCookieName, mark.cookieName];
+  return negotiation === undefined ? names : [...names, negotiation.cookie.name];
 }

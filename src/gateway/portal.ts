@@ -10,11 +10,16 @@ import type { Session } from '../session/session.ts';
 import type { CsrfGuard } from './csrf.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import { languageOf } from './language-of.ts';
+import type { MailboxDoor } from './mailbox-door.ts';
+import { NegotiatePage } from './negotiate-page.ts';
+import { noSsoSeconds } from './no-sso-cookie.ts';
+import { PasswordChange } from './password-change.ts';
 import { applicationUrl } from './public-origin.ts';
 import type { RequestOrigin } from './request-origin.ts';
 import { allowedReturnTarget } from './return-to.ts';
 import { sessionOf } from './session-of.ts';
 import type { SignIn } from './sign-in.ts';
+import { negotiateLocation } from './sign-in-location.ts';
 import type { Traffic } from './traffic.ts';
 
 /** A request for one of the gateway's own addresses. */
@@ -39,12 +44,23 @@ export class Portal {
   readonly #dependencies: GatewayDependencies;
   readonly #traffic: Traffic;
   readonly #csrf: CsrfGuard;
+  readonly #door: MailboxDoor;
   readonly #routes: ReadonlyMap<string, Readonly<Record<string, Route>>>;
 
-  constructor(dependencies: GatewayDependencies, traffic: Traffic, csrf: CsrfGuard, signIn: SignIn) {
+  constructor(
+    dependencies: GatewayDependencies,
+    traffic: Traffic,
+    csrf: CsrfGuard,
+    signIn: SignIn,
+    door: MailboxDoor,
+  ) {
     this.#dependencies = dependencies;
     this.#traffic = traffic;
     this.#csrf = csrf;
+    this.#door = door;
+    const { negotiation } = dependencies;
+    const negotiatePage = negotiation === undefined ? undefined : new NegotiatePage(negotiation, signIn);
+    const passwordChange = new PasswordChange(dependencies, csrf, signIn);
     this.#routes = new Map<string, Readonly<Record<string, Route>>>([
       ['/', { GET: async (request) => await this.#tiles(request) }],
       [
@@ -55,12 +71,26 @@ export class Portal {
         },
       ],
       [
+        '/password',
+        {
+          // The form is shown to who has proven a password: whoever comes back to this address begins there.
+          GET: async ({ exchange }) =>
+            await Promise.resolve(this.#redirect(exchange, 302, `${dependencies.snapshot.portalPath}/login`)),
+          POST: async (request) => await this.#attempt(request, passwordChange),
+        },
+      ],
+      [
         '/logout',
         {
           GET: async (request) => await this.#confirmSignOut(request),
           POST: async (request) => await this.#signOut(request),
         },
       ],
+      ...(negotiatePage === undefined
+        ? []
+        : ([
+            ['/negotiate', { GET: async (request) => await this.#negotiate(request, negotiatePage) }],
+          ] satisfies [string, Readonly<Record<string, Route>>][])),
       ['/jwks.json', { GET: async (request) => await this.#publicKeys(request) }],
       ['/userinfo', { GET: async (request) => await this.#userinfo(request) }],
     ]);
@@ -82,7 +112,7 @@ export class Portal {
       this.#traffic.answered(exchange, 'portal', 302);
       return;
     }
-    const routes = this.#routes.get(path);
+    const routes = this.#routes.get(path) ?? this.#mailbox(path);
     if (routes === undefined) throw new GatewayError('NOT_FOUND', 'no such page');
     const route = Object.hasOwn(routes, method) ? routes[method] : undefined;
     if (route === undefined)
@@ -90,15 +120,22 @@ export class Portal {
     await route({ exchange, origin, query: new URLSearchParams(target.query) });
   }
 
+  #mailbox(path: string): Readonly<Record<string, Route>> | undefined {
+    const mailbox = this.#door.find(path);
+    return mailbox && { GET: async (request) => await this.#door.answer(mailbox, request) };
+  }
+
   async #show(request: PortalRequest, signIn: SignIn): Promise<void> {
-    const { exchange, query } = request;
+    const { exchange } = request;
     const { snapshot, sessionCookie } = this.#dependencies;
-    const targets = query.getAll('rd');
-    // A parameter that came twice is doubt about which one was meant.
-    const returnTo = targets.length > 1 ? undefined : this.#returnTo(targets[0] ?? null, request.origin);
+    const returnTo = this.#askedReturn(request);
     const session = await this.#session(exchange);
     if (session !== undefined) {
       this.#redirect(exchange, 302, returnTo ?? `${snapshot.portalPath}/`);
+      return;
+    }
+    if (this.#asksForTicket(request)) {
+      this.#redirect(exchange, 302, negotiateLocation(returnTo ?? `${snapshot.portalPath}/`, snapshot));
       return;
     }
     // A cookie that opens nothing would only be in the way of the next one.
@@ -106,13 +143,44 @@ export class Portal {
     this.#page(request, signIn.page(request, returnTo), clear);
   }
 
-  async #attempt(request: PortalRequest, signIn: SignIn): Promise<void> {
+  /** Whoever has just chosen a language was looking at the form; `sso=0` is how an application asks for it. */
+  #asksForTicket({ exchange, origin, query }: PortalRequest): boolean {
+    const { negotiation } = this.#dependencies;
+    if (negotiation === undefined || query.get('sso') === '0' || query.has(languageParameter)) return false;
+    const { head, clientAddress, request } = exchange;
+    const method = request.method as string;
+    return negotiation.policy.mayAskPerson({ head, clientAddress, method, host: origin.host });
+  }
+
+  async #negotiate(request: PortalRequest, negotiatePage: NegotiatePage): Promise<void> {
+    const { exchange } = request;
+    const { snapshot } = this.#dependencies;
+    const returnTo = this.#askedReturn(request);
+    const session = await this.#session(exchange);
+    if (session !== undefined) {
+      this.#redirect(exchange, 302, returnTo ?? `${snapshot.portalPath}/`);
+      return;
+    }
+    const answer = await negotiatePage.answer(request, returnTo);
+    switch (answer.kind) {
+      case 'signed-in':
+        this.#redirect(exchange, 303, returnTo ?? `${snapshot.portalPath}/`, answer.headers);
+        return;
+      case 'page':
+        this.#page(request, answer.page, []);
+        return;
+      case 'script':
+        this.#signInRequired(exchange);
+    }
+  }
+
+  async #attempt(request: PortalRequest, door: Pick<SignIn, 'attempt'>): Promise<void> {
     const { exchange } = request;
     const { snapshot } = this.#dependencies;
     const form = await readForm(exchange.request, exchange.head);
     this.#csrf.check(exchange, form.get('csrf'), request.origin);
     const returnTo = this.#returnTo(form.get('rd') ?? null, request.origin);
-    const result = await signIn.attempt(request, form, returnTo);
+    const result = await door.attempt(request, form, returnTo);
     if (result.kind === 'refused') {
       this.#page(request, result.page, []);
       return;
@@ -122,7 +190,7 @@ export class Portal {
 
   async #tiles(request: PortalRequest): Promise<void> {
     const { exchange } = request;
-    const { snapshot, pages, passwordProviders } = this.#dependencies;
+    const { snapshot, pages, providerTitles } = this.#dependencies;
     const session = await this.#session(exchange);
     if (session === undefined) {
       this.#redirect(exchange, 302, `${snapshot.portalPath}/login`);
@@ -133,9 +201,8 @@ export class Portal {
     const page = pages.portal(
       {
         principal,
-        providerTitle:
-          passwordProviders.find(({ name }) => name === principal.provider)?.title ?? principal.provider,
-        applications: this.#openTo(session, exchange.clientAddress),
+        providerTitle: providerTitles.get(principal.provider) ?? principal.provider,
+        applications: [...this.#openTo(session, exchange.clientAddress), ...this.#door.tiles(principal)],
         csrf: csrf.value,
       },
       languageOf(exchange, request.query.get(languageParameter) ?? undefined),
@@ -177,19 +244,25 @@ export class Portal {
   }
 
   async #signOut({ exchange, origin, query }: PortalRequest): Promise<void> {
-    const { snapshot, sessions, sessionCookie, pages, logger } = this.#dependencies;
+    const { snapshot, sessions, sessionCookie, pages, logger, negotiation } = this.#dependencies;
     const form = await readForm(exchange.request, exchange.head);
     this.#csrf.check(exchange, form.get('csrf'), origin);
     const ticket = sessionCookie.readTicket(exchange.head.cookie);
     const clear = ['Set-Cookie', sessionCookie.clear()];
+    // Otherwise the sign-in page would ask for the ticket, and they would be back in.
+    if (negotiation !== undefined) clear.push('Set-Cookie', negotiation.cookie.issue(noSsoSeconds.signedOut));
+    clear.push(...this.#door.forget(exchange));
+    const farewell = await this.#door.farewell(exchange);
     const recorded = ticket === undefined ? 'recorded' : await sessions.revoke(ticket);
     logger.audit('sign-out', { recorded: recorded === 'recorded', clientAddress: exchange.clientAddress });
     if (recorded === 'recorded') {
       this.#redirect(exchange, 303, `${snapshot.portalPath}/login`, clear);
-      return;
+    } else {
+      const page = pages.signedOutPending(languageOf(exchange, query.get(languageParameter) ?? undefined));
+      this.#reply(exchange, page.status, [...page.headers, ...clear], page.body);
     }
-    const page = pages.signedOutPending(languageOf(exchange, query.get(languageParameter) ?? undefined));
-    this.#reply(exchange, page.status, [...page.headers, ...clear], page.body);
+    // Nobody waits for the mail server to sign out.
+    if (farewell !== undefined) await this.#door.end(farewell);
   }
 
   /** Kept by verifiers for five minutes: the next key is published long before it signs (state/key-ring.ts). */
@@ -201,8 +274,7 @@ export class Portal {
   async #userinfo({ exchange }: PortalRequest): Promise<void> {
     const session = await this.#session(exchange);
     if (session === undefined) {
-      replyJson(exchange, 401, { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required' });
-      this.#traffic.answered(exchange, 'portal', 401);
+      this.#signInRequired(exchange);
       return;
     }
     const { principal, authenticatedAtMs, expiresAtMs } = session;
@@ -219,6 +291,17 @@ export class Portal {
       expiresAt: new Date(expiresAtMs).toISOString(),
     });
     this.#traffic.answered(exchange, 'portal', 200);
+  }
+
+  #signInRequired(exchange: Exchange): void {
+    replyJson(exchange, 401, { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required' });
+    this.#traffic.answered(exchange, 'portal', 401);
+  }
+
+  #askedReturn({ query, origin }: PortalRequest): string | undefined {
+    const targets = query.getAll('rd');
+    // A parameter that came twice is doubt about which one was meant.
+    return targets.length > 1 ? undefined : this.#returnTo(targets[0] ?? null, origin);
   }
 
   #returnTo(asked: string | null, { authority }: RequestOrigin): string | undefined {

@@ -2,16 +2,18 @@
 
 import type { Decision } from '../access/decision.ts';
 import { GatewayError } from '../errors.ts';
-import { type Exchange, redirect, reply, replyJson } from '../http/exchange.ts';
+import { type Exchange, type FlatHeaders, hasBody, redirect, reply, replyJson } from '../http/exchange.ts';
 import { isNavigation } from '../http/navigation.ts';
 import type { Target } from '../http/target.ts';
 import { whoamiPage } from '../proxy/whoami.ts';
 import type { ProtectedApplication } from './application.ts';
-import { challengeForm, type Identified } from './credentials.ts';
+import { challengeForm, withTicket } from './challenge.ts';
+import type { Identified, TicketEffect } from './credentials.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import type { Failures } from './failures.ts';
 import { outgoingHeaders } from './outgoing-headers.ts';
 import type { RequestOrigin } from './request-origin.ts';
+import type { SignIn } from './sign-in.ts';
 import { signInLocation } from './sign-in-location.ts';
 import type { Traffic } from './traffic.ts';
 import type { View } from './view.ts';
@@ -20,6 +22,7 @@ export class ReverseProxy {
   readonly #dependencies: GatewayDependencies;
   readonly #traffic: Traffic;
   readonly #failures: Failures;
+  readonly #signIn: SignIn;
   /** Cookies of ours: never sent to an application, never accepted from one. */
   readonly #gatewayCookies: readonly string[];
 
@@ -27,11 +30,13 @@ export class ReverseProxy {
     dependencies: GatewayDependencies,
     traffic: Traffic,
     failures: Failures,
+    signIn: SignIn,
     gatewayCookies: readonly string[],
   ) {
     this.#dependencies = dependencies;
     this.#traffic = traffic;
     this.#failures = failures;
+    this.#signIn = signIn;
     this.#gatewayCookies = gatewayCookies;
   }
 
@@ -70,8 +75,9 @@ export class ReverseProxy {
     identified: Identified | undefined,
   ): Promise<void> | undefined {
     const view = application.view(identified?.principal);
+    const ticket = identified?.ticket;
     const method = exchange.request.method as string;
-    const decision = application.decide(
+    const decided = application.decide(
       {
         method,
         readings: target.readings,
@@ -80,12 +86,15 @@ export class ReverseProxy {
       },
       view,
     );
-    this.#traffic.decided(application.options.name, 'proxy', decision);
+    const decision = withTicket(decided, ticket);
+    if (decision.kind === 'challenge' && ticket?.kind === 'unavailable')
+      this.#traffic.undecided(application.options.name, 'proxy');
+    else this.#traffic.decided(application.options.name, 'proxy', decision);
     switch (decision.kind) {
       case 'allow':
         return this.#complete(exchange, origin, target, application, identified, view);
       case 'challenge':
-        this.#challenge(exchange, origin, target, application);
+        this.#challenge(exchange, origin, target, application, ticket);
         return undefined;
       case 'deny':
         this.#deny(exchange, application, decision, identified);
@@ -102,10 +111,16 @@ export class ReverseProxy {
     view: View,
   ): Promise<void> | undefined {
     const completed = application.completed(view, identified?.principal, exchange.startedAtMs);
-    if (completed instanceof Promise) {
-      return completed.then((whole) => this.#pass(exchange, origin, target, application, whole));
+    const ticket = identified?.ticket;
+    if (ticket?.kind === 'accepted') {
+      return Promise.all([completed, ticket.admit()]).then(([whole, headers]) =>
+        this.#pass(exchange, origin, target, application, whole, headers),
+      );
     }
-    this.#pass(exchange, origin, target, application, completed);
+    if (completed instanceof Promise) {
+      return completed.then((whole) => this.#pass(exchange, origin, target, application, whole, noHeaders));
+    }
+    this.#pass(exchange, origin, target, application, completed, noHeaders);
     return undefined;
   }
 
@@ -115,6 +130,7 @@ export class ReverseProxy {
     target: Target,
     application: ProtectedApplication,
     view: View,
+    answerHeaders: FlatHeaders,
   ): void {
     const { upstream, options, identityNames } = application;
     if (upstream === undefined) throw new GatewayError('NOT_FOUND', 'the application has no upstream');
@@ -124,14 +140,19 @@ export class ReverseProxy {
       (options.stripPrefix ? withoutPrefix(target, options.pathPrefix) : target.path) + target.query;
     if (upstream === 'whoami') {
       const page = whoamiPage({ method, target: path, headers, identityHeaders: identityNames });
-      reply(exchange, page.status, page.headers, page.body);
+      const added = answerHeaders.length === 0 ? page.headers : [...page.headers, ...answerHeaders];
+      reply(exchange, page.status, added, page.body);
       this.#traffic.answered(exchange, 'proxy', page.status);
       return;
     }
-    const { head } = exchange;
-    const hasBody =
-      head.transferEncoding !== undefined || (head.contentLength !== undefined && head.contentLength !== '0');
-    const sent = { method, path, headers, hasBody, protectedCookies: this.#gatewayCookies };
+    const sent = {
+      method,
+      path,
+      headers,
+      hasBody: hasBody(exchange),
+      protectedCookies: this.#gatewayCookies,
+      answerHeaders,
+    };
     upstream.forward(exchange, sent, {
       onAnswered: (status) => {
         this.#upstreamAnswered(exchange, options.name, String(status));
@@ -157,18 +178,27 @@ export class ReverseProxy {
     origin: RequestOrigin,
     target: Target,
     application: ProtectedApplication,
+    ticket: TicketEffect | undefined,
   ): void {
-    const { snapshot } = this.#dependencies;
-    const form = challengeForm(application, exchange.head);
+    const { snapshot, negotiation } = this.#dependencies;
+    const { head, clientAddress } = exchange;
+    const asked = { head, clientAddress, method: exchange.request.method as string, host: origin.host };
+    const form = challengeForm(application, negotiation, asked, ticket, true);
     if (!form.leadsToSignIn) {
       replyJson(exchange, 401, { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required' }, form.headers);
       this.#traffic.answered(exchange, 'proxy', 401);
       return;
     }
     const returnTo = `${origin.scheme}://${origin.authority}${target.path}${target.query}`;
+    if (form.isInPlace) {
+      const page = this.#signIn.page({ exchange, origin, query: noQuery }, returnTo);
+      reply(exchange, 401, [...page.headers, ...form.headers], page.body);
+      this.#traffic.answered(exchange, 'proxy', 401);
+      return;
+    }
     const location = signInLocation(origin, returnTo, snapshot);
-    if (isNavigation(exchange.head)) {
-      const { method } = exchange.request;
+    if (isNavigation(head)) {
+      const { method } = asked;
       const status = method === 'GET' || method === 'HEAD' ? 302 : 303;
       redirect(exchange, status, location);
       this.#traffic.answered(exchange, 'proxy', status);
@@ -195,14 +225,24 @@ export class ReverseProxy {
       throw new GatewayError('REQUEST_MALFORMED', 'the application takes no encoded slash');
     this.#dependencies.logger.audit('access.denied', {
       application: application.options.name,
-      account: identified?.principal.username,
+      account: identified?.principal?.username,
       reason: decision.reason,
       rule: decision.rule,
       clientAddress: exchange.clientAddress,
     });
-    this.#failures.answer(exchange, 'proxy', new GatewayError('ACCESS_DENIED', 'denied by rule'), identified);
+    const principal = identified?.principal;
+    this.#failures.answer(
+      exchange,
+      'proxy',
+      new GatewayError('ACCESS_DENIED', 'denied by rule'),
+      // Only a session can be ended and changed for another.
+      principal === undefined || identified?.ticket !== undefined ? undefined : { principal },
+    );
   }
 }
+
+const noHeaders: FlatHeaders = [];
+const noQuery = new URLSearchParams();
 
 /** An escaped spelling of the prefix is cut from the canonical path: what was judged, never a path cut at the wrong place. */
 function withoutPrefix({ path, canonical }: Target, prefix: string): string {

@@ -16,3 +16,8 @@ export function signInLocation(
     : `${asked.scheme}://${asked.authority}`;
   return `${origin}${portalPath}/login?rd=${encodeURIComponent(returnTo)}`;
 }
+
+/** Where a ticket is asked for, on the host the person is on. */
+export function negotiateLocation(returnTo: string, { portalPath }: Pick<Snapshot, 'portalPath'>): string {
+  return `${portalPath}/negotiate?rd=${encodeURIComponent(returnTo)}`;
+}

@@ -11,9 +11,12 @@ import { isNavigation } from '../http/navigation.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { ProtectedApplication } from './application.ts';
 import { verdictMaxAge } from './cache-hints.ts';
-import { challengeForm, type Identified } from './credentials.ts';
+import { challengeForm, withTicket } from './challenge.ts';
+import type { Identified, TicketEffect } from './credentials.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import { type OriginalRequest, originalUrl } from './original-request.ts';
+import { createCsrfGuard } from './own-cookies.ts';
+import { SignIn } from './sign-in.ts';
 import { signInLocation } from './sign-in-location.ts';
 import type { Traffic } from './traffic.ts';
 import type { View } from './view.ts';
@@ -23,6 +26,8 @@ export type Verdict =
       readonly kind: 'allow';
       readonly application: ProtectedApplication;
       readonly view: View;
+      /** For the visitor, beside the application's answer: what a ticket has brought about. */
+      readonly answerHeaders: FlatHeaders;
       /** For how many seconds the front proxy may keep the verdict; 0: not at all. */
       readonly maxAgeSeconds: number;
     }
@@ -49,10 +54,12 @@ export interface Asker {
 export class Judge {
   readonly #dependencies: GatewayDependencies;
   readonly #traffic: Traffic;
+  readonly #signIn: SignIn;
 
   constructor(dependencies: GatewayDependencies, traffic: Traffic) {
     this.#dependencies = dependencies;
     this.#traffic = traffic;
+    this.#signIn = new SignIn(dependencies, createCsrfGuard(dependencies));
   }
 
   /**
@@ -82,9 +89,10 @@ export class Judge {
     identified: Identified | undefined,
   ): Verdict | Promise<Verdict> {
     const principal = identified?.principal;
+    const ticket = identified?.ticket;
     const view = application.view(principal, asker.preset);
     const { method, target } = original;
-    const decision = decide(
+    const decided = decide(
       application,
       original,
       {
@@ -96,17 +104,29 @@ export class Judge {
       view,
       principal,
     );
-    this.#traffic.decided(application.options.name, asker.name, decision);
+    const decision = withTicket(decided, ticket);
+    if (decision.kind === 'challenge' && ticket?.kind === 'unavailable')
+      this.#traffic.undecided(application.options.name, asker.name);
+    else this.#traffic.decided(application.options.name, asker.name, decision);
     const maxAgeSeconds = verdictMaxAge(application, visit, identified);
     switch (decision.kind) {
       case 'allow': {
         const completed = application.completed(view, principal, visit.startedAtMs);
+        const allow = (whole: View, answerHeaders: FlatHeaders): Verdict => ({
+          kind: 'allow',
+          application,
+          view: whole,
+          answerHeaders,
+          maxAgeSeconds,
+        });
+        if (ticket?.kind === 'accepted')
+          return Promise.all([completed, ticket.admit()]).then(([whole, headers]) => allow(whole, headers));
         return completed instanceof Promise
-          ? completed.then((whole) => ({ kind: 'allow', application, view: whole, maxAgeSeconds }))
-          : { kind: 'allow', application, view: completed, maxAgeSeconds };
+          ? completed.then((whole) => allow(whole, noHeaders))
+          : allow(completed, noHeaders);
       }
       case 'challenge':
-        return this.#challenge(visit, original, application, asker);
+        return this.#challenge(visit, original, application, asker, ticket);
       case 'deny':
         return { ...this.#deny(visit, application, decision, principal?.username), maxAgeSeconds };
     }
@@ -117,15 +137,27 @@ export class Judge {
     original: OriginalRequest,
     application: ProtectedApplication,
     { redirects }: Asker,
+    ticket: TicketEffect | undefined,
   ): Verdict {
-    const form = challengeForm(application, visit.head);
+    const { head, clientAddress } = visit;
+    const { method, host } = original;
+    const asked = { head, clientAddress, method, host };
+    const { snapshot, negotiation } = this.#dependencies;
+    const form = challengeForm(application, negotiation, asked, ticket, redirects);
     if (!form.leadsToSignIn) {
       const headers = [...jsonHeaders, ...form.headers];
       return refusal(401, { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required' }, headers);
     }
-    const location = signInLocation(original, originalUrl(original), this.#dependencies.snapshot);
-    if (redirects && isNavigation(visit.head)) {
-      const status = original.method === 'GET' || original.method === 'HEAD' ? 302 : 303;
+    const returnTo = originalUrl(original);
+    // Without a body nginx has its own: there the page is the front proxy's to show.
+    if (redirects && form.isInPlace) {
+      const page = this.#signIn.page({ exchange: visit, origin: original, query: noQuery }, returnTo);
+      const headers = [...page.headers, ...form.headers];
+      return { kind: 'refuse', status: 401, headers, body: page.body.toString(), maxAgeSeconds: 0 };
+    }
+    const location = signInLocation(original, returnTo, snapshot);
+    if (redirects && isNavigation(head)) {
+      const status = method === 'GET' || method === 'HEAD' ? 302 : 303;
       return {
         kind: 'refuse',
         status,
@@ -155,6 +187,9 @@ export class Judge {
     return refusal(403, { error: 'ACCESS_DENIED', title: 'Access denied' }, jsonHeaders);
   }
 }
+
+const noHeaders: FlatHeaders = [];
+const noQuery = new URLSearchParams();
 
 const restrictionNotMet: Decision = { kind: 'deny', reason: 'conditions-not-met', rule: undefined };
 const restrictionNeedsSignIn: Decision = { kind: 'challenge', reason: 'sign-in-required', rule: undefined };

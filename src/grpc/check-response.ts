@@ -4,7 +4,7 @@
  *   CheckResponse       status = 1, denied_response = 2, ok_response = 3
  *   google.rpc.Status   code = 1
  *   DeniedHttpResponse  status = 1 (HttpStatus: code = 1), headers = 2, body = 3
- *   OkHttpResponse      headers = 2, headers_to_remove = 5
+ *   OkHttpResponse      headers = 2, headers_to_remove = 5, response_headers_to_add = 6
  *   HeaderValueOption   header = 1 (HeaderValue: key = 1, value = 2), append = 2 (BoolValue), append_action = 3
  */
 import { Writer } from 'protobufjs/minimal.js';
@@ -25,6 +25,13 @@ export function encodeChanges({ set, remove }: HeaderChanges): Uint8Array {
   const writer = Writer.create();
   writeHeaders(writer, set);
   for (const name of remove) writer.uint32(bytesField(5)).string(name);
+  return writer.finish();
+}
+
+/** A piece of an OkHttpResponse: fields of the answer to the visitor, beside those of the application. */
+export function encodeAnswerHeaders(headers: FlatHeaders): Uint8Array {
+  const writer = Writer.create();
+  writeHeaders(writer, headers, { field: 6, appends: true });
   return writer.finish();
 }
 
@@ -51,20 +58,26 @@ export function encodeDenial(
   return Buffer.from(writer.finish());
 }
 
-function writeHeaders(writer: Writer, headers: FlatHeaders): void {
+function writeHeaders(
+  writer: Writer,
+  headers: FlatHeaders,
+  { field, appends }: { readonly field: number; readonly appends: boolean } = { field: 2, appends: false },
+): void {
   for (let i = 0; i < headers.length; i += 2) {
-    writer.uint32(bytesField(2)).fork();
+    writer.uint32(bytesField(field)).fork();
     writer.uint32(bytesField(1)).fork();
     writer.uint32(bytesField(1)).string(headers[i] as string);
     writer.uint32(bytesField(2)).string(headers[i + 1] as string);
     writer.ldelim();
     // Older Envoys read `append` only (an empty BoolValue is false); where both are read, they say the same.
-    writer.uint32(bytesField(2)).uint32(0);
-    writer.uint32(varintField(3)).int32(overwriteIfExistsOrAdd);
+    if (appends) writer.uint32(bytesField(2)).fork().uint32(varintField(1)).bool(true).ldelim();
+    else writer.uint32(bytesField(2)).uint32(0);
+    writer.uint32(varintField(3)).int32(appends ? appendIfExistsOrAdd : overwriteIfExistsOrAdd);
     writer.ldelim();
   }
 }
 
+const appendIfExistsOrAdd = 0;
 const overwriteIfExistsOrAdd = 2;
 
 /** Tag of a field that holds text or a message (wire type 2). */

@@ -1,5 +1,6 @@
 /** One request and its answer as the gateway handles them: read once at the edge, never parsed again further in. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { cutHttp2Answer, hasHttp2Body, isHttp2, isHttp2AnswerGone } from './http2-request.ts';
 import type { RequestHead } from './request-head.ts';
 
 export interface Exchange {
@@ -18,6 +19,24 @@ export interface Exchange {
   readonly startedAtMs: number;
   /** Monotonic clock at arrival, milliseconds. */
   readonly startedAt: number;
+}
+
+/** Whether a body follows the head. In HTTP/2 a frame says so, no field has to. */
+export function hasBody({ request, head }: Pick<Exchange, 'request' | 'head'>): boolean {
+  if (isHttp2(request)) return hasHttp2Body(request);
+  return (
+    head.transferEncoding !== undefined || (head.contentLength !== undefined && head.contentLength !== '0')
+  );
+}
+
+/** Whether nobody waits for the answer any more. */
+export function isGone(response: ServerResponse): boolean {
+  return response.destroyed || isHttp2AnswerGone(response);
+}
+
+/** Ends an answer that is not whole: a clean end would tell the client that it is. */
+export function cutOff(response: ServerResponse): void {
+  if (!cutHttp2Answer(response)) response.destroy();
 }
 
 /** Flat list of names and values, as `writeHead` takes it. */

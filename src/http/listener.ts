@@ -1,18 +1,25 @@
 /**
- * A listening HTTP/1.1 server with the limits the gateway promises, and a drain that really ends.
- * It knows sockets and parser errors; what a request means is the handler's concern.
+ * A listening HTTP server with the limits the gateway promises, and a drain that really ends: HTTP/1.1 in clear text,
+ * HTTP/1.1 and HTTP/2 over TLS. It knows sockets and parser errors; what a request means is the handler's concern.
  */
 
-import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Http2ServerRequest } from 'node:http2';
 import { Server as NetServer, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import type { TlsIdentity } from '../lib/tls-identity.ts';
 import { bind } from './bind.ts';
 import { Connections } from './connections.ts';
 import { maxClientConnections } from './descriptors.ts';
+import { isHttp2, translate } from './http2-request.ts';
 import type { ListenAddress } from './options.ts';
+import { createHttpServer, Http2Sessions, isSecure, secured } from './server.ts';
 import { maxTargetBytes } from './target.ts';
 
 /** Refused heads above this many bytes, with 431. */
 export const maxHeadBytes = 16_384;
+/** The same where tickets are taken: Windows makes tokens of up to 87,380 characters. */
+export const maxTicketHeadBytes = 131_072;
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -27,48 +34,58 @@ export interface Listener {
   drain(timeoutMs: number, idleMs?: number): Promise<void>;
 }
 
+export interface HttpListener extends Listener {
+  /** New connections get this certificate, open ones go on with theirs. Only where the listener speaks TLS. */
+  present(identity: TlsIdentity): void;
+}
+
 export interface ListenerOptions {
   readonly address: ListenAddress;
   readonly handler: RequestHandler;
+  /** Default `maxHeadBytes`. */
+  readonly headBytes?: number | undefined;
+  /** Omitted: clear text. */
+  readonly tls?: TlsIdentity | undefined;
   /** Told of every request the parser refused, with the status it was answered with. */
-  readonly onRefused?: (status: number) => void;
+  readonly onRefused?: ((status: number) => void) | undefined;
 }
 
-export async function listen(options: ListenerOptions): Promise<Listener> {
+export async function listen(options: ListenerOptions): Promise<HttpListener> {
   let isDraining = false;
   const connections = new Connections((request, response) => {
     if (isDraining) response.shouldKeepAlive = false;
     options.handler(request, response);
   });
-  const handle: RequestHandler = (request, response) => connections.handle(request, response);
-  const server = createServer(
-    {
-      maxHeaderSize: maxHeadBytes,
-      requireHostHeader: false,
-      headersTimeout: 10_000,
-      // Uploads through the proxy may be long: the body has its own idle limit, see socket timeout below.
-      requestTimeout: 0,
-      // Longer than nginx keeps idle connections (60 s), so that nginx closes first and no request meets a closing socket.
-      keepAliveTimeout: 65_000,
-      // Connections that ran out of time are closed together: often, so that they are few each time.
-      connectionsCheckingInterval: 250,
-      optimizeEmptyRequests: true,
-      noDelay: true,
-    },
-    handle,
-  );
-  server.maxRequestsPerSocket = 0;
+  const handle: RequestHandler = (request, response) => {
+    if (!isHttp2(request)) connections.handle(request, response);
+    else if (translate(request as unknown as Http2ServerRequest)) options.handler(request, response);
+    else {
+      options.onRefused?.(400);
+      response.writeHead(400, ['content-length', '0']);
+      response.end();
+    }
+  };
+  const server = createHttpServer(options.headBytes ?? maxHeadBytes, options.tls);
+  const http2 = isSecure(server) ? new Http2Sessions(server) : undefined;
+  server.on('request', handle);
   const maxConnections = maxClientConnections();
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   server.on('drop', () => options.onRefused?.(503));
   server.setTimeout(120_000);
-  server.on('connection', (socket) => connections.add(socket));
-  server.on('clientError', (error: ParserError, socket) => {
+  server.on(isSecure(server) ? 'secureConnection' : 'connection', (socket: Socket) =>
+    connections.add(socket),
+  );
+  server.on('clientError', (error: ParserError, socket: Duplex) => {
     const status = refuse(error, socket as Socket, connections.latestAnswer(socket as Socket));
     if (status !== undefined) options.onRefused?.(status);
   });
   // `Expect: 100-continue` is answered when somebody reads the body: a refused request is never asked to send it.
-  server.on('checkContinue', (request, response) => {
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    if (isHttp2(request)) {
+      request.once('resume', () => response.writeContinue());
+      handle(request, response);
+      return;
+    }
     const { shouldKeepAlive } = response;
     // Without the body the next request could not be told from it (RFC 9110 section 10.1.1).
     response.shouldKeepAlive = false;
@@ -80,12 +97,13 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     handle(request, response);
   });
   // A tunnel would carry what nobody judged.
-  server.on('connect', (_request, socket) => {
+  server.on('connect', (_request: unknown, answer: Duplex | ServerResponse) => {
     options.onRefused?.(405);
-    socket.end(statusAlone(405));
+    if (!(answer instanceof Duplex)) answer.writeHead(405).end();
+    else answer.end(statusAlone(405));
   });
   // Nothing else can be expected of this server.
-  server.on('checkExpectation', (_request, response) => {
+  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
     response.writeHead(417, { Connection: 'close', 'Content-Length': '0' });
     response.end();
   });
@@ -97,13 +115,19 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       for (const socket of connections.sockets()) endAfterAnswer(socket, connections.latestAnswer(socket));
       // The server's own close() would end silent connections at once.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+      http2?.end();
       const sweep = setTimeout(() => server.closeIdleConnections(), Math.min(idleMs, timeoutMs));
       const cut = setTimeout(() => {
+        http2?.cut();
         for (const socket of connections.sockets()) socket.destroy();
       }, timeoutMs);
       await closed;
       clearTimeout(sweep);
       clearTimeout(cut);
+    },
+    present: (identity) => {
+      if (!isSecure(server)) throw new TypeError('this listener speaks no TLS');
+      server.setSecureContext(secured(identity));
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Options of the listeners. */
 import { z } from 'zod';
-import { duration, hostNameSource, network } from '../lib/option-types.ts';
+import { duration, hostNameSource, liveFile, network } from '../lib/option-types.ts';
 
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -64,6 +64,21 @@ export const serverOptions = z.strictObject({
     .describe(
       'answer at /oauth2/ or /api/authz/ as these do, on every host, for front proxies set up for them',
     ),
+  tls: z
+    .strictObject({
+      certificateFile: liveFile.describe("certificate chain in PEM form, the server's own first"),
+      keyFile: liveFile.describe('its private key in PEM form, without a passphrase'),
+    })
+    .optional()
+    .describe(
+      'TLS of the public listener, HTTP/2 included; changed files are taken over without a restart; omitted: a front proxy ends TLS',
+    ),
+  redirect: z
+    .strictObject({
+      listen: listenAddress.describe('address of the listener in clear text, for example [::]:80'),
+    })
+    .optional()
+    .describe('leads http:// to https:// for the hosts the gateway serves; omitted: off'),
   workers: z
     .union([z.literal('auto'), z.int().min(1).max(256)], 'expected auto or a number from 1 to 256')
     .default('auto')

@@ -27,6 +27,8 @@ export class RequestHead {
   authorization: string | undefined = undefined;
   accept: string | undefined = undefined;
   acceptLanguage: string | undefined = undefined;
+  /** Only from a reader that was told to read it. */
+  userAgent: string | undefined = undefined;
   contentLength: string | undefined = undefined;
   contentType: string | undefined = undefined;
   transferEncoding: string | undefined = undefined;
@@ -75,6 +77,7 @@ const slots = {
   'x-original-url': 19,
   'x-original-uri': 20,
   'x-original-method': 21,
+  'user-agent': 22,
 } as const;
 const noSlot = 0;
 type Slot = (typeof slots)[keyof typeof slots] | typeof noSlot;
@@ -82,6 +85,11 @@ type Slot = (typeof slots)[keyof typeof slots] | typeof noSlot;
 /** Reads heads. Remembers spellings of names it has seen, so that no name is folded twice. */
 export class HeadReader {
   readonly #slotBySpelling = new Map<string, Slot>();
+  readonly #readsUserAgent: boolean;
+
+  constructor(options: { readonly readsUserAgent?: boolean } = {}) {
+    this.#readsUserAgent = options.readsUserAgent === true;
+  }
 
   /** Hot path: `bench/forward-auth.ts`. `raw` is Node's flat list of names and values. */
   read(raw: readonly string[]): RequestHead {
@@ -96,7 +104,8 @@ export class HeadReader {
 
   #learn(name: string): Slot {
     const lower = name.toLowerCase();
-    const slot = Object.hasOwn(slots, lower) ? slots[lower as keyof typeof slots] : noSlot;
+    const isRead = Object.hasOwn(slots, lower) && (this.#readsUserAgent || lower !== 'user-agent');
+    const slot = isRead ? slots[lower as keyof typeof slots] : noSlot;
     // Clients make up names without end: beyond the bound what was learnt is forgotten.
     if (this.#slotBySpelling.size >= maxSpellings) this.#slotBySpelling.clear();
     this.#slotBySpelling.set(name, slot);
@@ -122,6 +131,9 @@ function put(head: RequestHead, slot: Exclude<Slot, typeof noSlot>, value: strin
       break;
     case slots['accept-language']:
       head.acceptLanguage = value;
+      break;
+    case slots['user-agent']:
+      head.userAgent = value;
       break;
     case slots['content-length']:
       head.contentLength = single(head, 'contentLength', head.contentLength, value);

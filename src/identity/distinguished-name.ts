@@ -42,3 +42,13 @@ function escapeChar(char: string): string {
 export function looksLikeDn(text: string): boolean {
   return /^[a-zA-Z][a-zA-Z0-9-]*\s*=/.test(text);
 }
+
+/** A DN from a template, the name escaped as a value of an attribute (RFC 4514 section 2.4). */
+export function fillDn(template: string, username: string): string {
+  const escaped = username
+    .replaceAll(/[,+"\\<>;=]/g, '\\$&')
+    .replaceAll('\0', '\\00')
+    .replace(/^[# ]/, '\\$&')
+    .replace(/ $/, '\\ ');
+  return template.replaceAll('%USERNAME%', () => escaped);
+}

@@ -70,7 +70,7 @@ export const network: z.ZodType<string, string> = z
   })
   .meta({ examples: ['10.0.0.0/8', '2001:db8::/32'] });
 
-/** The key under which a schema says how the loader treats its value: `secret`, `existingFile` or `path`. */
+/** The key under which a schema says how the loader treats its value: `secret`, `existingFile`, `liveFile` or `path`. */
 export const loaderMark = 'x-vratar-loader';
 
 export type SecretReference = string | { readonly file: string } | { readonly env: string };
@@ -99,6 +99,12 @@ export const existingFile: z.ZodType<string, string> = z
   .string()
   .min(1)
   .meta({ [loaderMark]: 'existingFile' });
+
+/** The same, of a file whose user notices changes itself: nothing else is done when it changes. */
+export const liveFile: z.ZodType<string, string> = z
+  .string()
+  .min(1)
+  .meta({ [loaderMark]: 'liveFile' });
 
 /** A path that need not exist yet. Relative paths are relative to the configuration file. */
 export const path: z.ZodType<string, string> = z

@@ -57,6 +57,11 @@ export class Metrics {
     'Time a provider took to judge a credential',
     ['provider', 'outcome', 'reason'],
   );
+  readonly passwordChanges = this.#counter(
+    'vratar_password_changes_total',
+    'Attempts to change a password on the sign-in page',
+    ['provider', 'outcome', 'reason'],
+  );
   readonly sessionsActive = this.#gauge('vratar_sessions_active', 'Sessions neither expired nor ended', []);
   readonly sessionCacheRequests = this.#counter(
     'vratar_session_cache_requests_total',

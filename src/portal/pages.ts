@@ -3,6 +3,7 @@ import type { Assets } from './assets.ts';
 import { type ErrorModel, renderError } from './error-page.ts';
 import type { Language } from './language.ts';
 import { contentSecurityPolicy, pageHeaders } from './page-headers.ts';
+import { type PasswordModel, type PasswordProblem, renderPassword } from './password-page.ts';
 import { type PortalModel, renderPortal } from './portal-page.ts';
 import { renderSignIn, type SignInModel, type SignInProblem } from './sign-in-page.ts';
 import { renderSignedOutPending, renderSignOut, type SignOutModel } from './sign-out-page.ts';
@@ -15,8 +16,13 @@ export interface PageReply {
 }
 
 export interface Pages {
-  /** 200; 401 rejected, 429 throttled, 503 unavailable, the latter two with Retry-After. */
+  /**
+   * 200; 401 rejected or a ticket refused, 403 the person of a ticket, 429 throttled, 503 unavailable, the latter two
+   * with Retry-After.
+   */
   signIn(model: SignInModel, language: Language): PageReply;
+  /** 401 to who is not signed in yet; 422 a new password refused, 429 throttled, 503 unavailable. */
+  password(model: PasswordModel, language: Language): PageReply;
   portal(model: PortalModel, language: Language): PageReply;
   signOut(model: SignOutModel, language: Language): PageReply;
   /** 202: the session ended here, the store has not recorded it yet. */
@@ -36,10 +42,20 @@ export interface PagesOptions {
   readonly signInOrigin: string;
 }
 
-const problemStatus = { rejected: 401, throttled: 429, unavailable: 503 } as const satisfies Record<
-  SignInProblem['kind'],
-  number
->;
+const problemStatus = {
+  rejected: 401,
+  throttled: 429,
+  unavailable: 503,
+  'ticket-refused': 401,
+  'ticket-denied': 403,
+} as const satisfies Record<SignInProblem['kind'], number>;
+
+const passwordStatus = {
+  rejected: 401,
+  refused: 422,
+  throttled: 429,
+  unavailable: 503,
+} as const satisfies Record<PasswordProblem['kind'], number>;
 
 export function createPages(options: PagesOptions): Pages {
   const { portalPath, assets, formTargets, signInOrigin } = options;
@@ -57,7 +73,15 @@ export function createPages(options: PagesOptions): Pages {
       const { problem } = model;
       const status = problem === undefined ? 200 : problemStatus[problem.kind];
       const answer = reply(status, signInPolicy, language, renderSignIn(site, language, model));
-      if (problem !== undefined && problem.kind !== 'rejected')
+      if (problem !== undefined && 'retryAfterSeconds' in problem)
+        addRetryAfter(answer, problem.retryAfterSeconds);
+      return answer;
+    },
+    password: (model, language) => {
+      const { problem } = model;
+      const status = problem === undefined ? 401 : passwordStatus[problem.kind];
+      const answer = reply(status, signInPolicy, language, renderPassword(site, language, model));
+      if (problem !== undefined && 'retryAfterSeconds' in problem)
         addRetryAfter(answer, problem.retryAfterSeconds);
       return answer;
     },

@@ -1,4 +1,4 @@
-/** The sign-in page: one form for the password providers, one button per redirect provider, one place for what went wrong. */
+/** The sign-in page: one form for the password providers, one button per other way in, one place for what went wrong. */
 import { type Html, html, raw } from '../lib/html.ts';
 import type { Language } from './language.ts';
 import { renderFrame, type Site } from './layout.ts';
@@ -10,13 +10,18 @@ export type SignInProblem =
   | { readonly kind: 'rejected' }
   | { readonly kind: 'throttled'; readonly retryAfterSeconds: number }
   /** The provider cannot judge now; nothing is said about the password. */
-  | { readonly kind: 'unavailable'; readonly retryAfterSeconds: number };
+  | { readonly kind: 'unavailable'; readonly retryAfterSeconds: number }
+  /** A Kerberos ticket was no use, or is of somebody who may not sign in. Nothing was typed. */
+  | { readonly kind: 'ticket-refused' }
+  | { readonly kind: 'ticket-denied' };
 
 export interface SignInModel {
   /** In configured order; none: no form. */
   readonly passwordProviders: readonly { readonly name: string; readonly title: string }[];
   /** `url` is where sign-in starts (`/_vratar/providers/NAME/start?rd=…`). */
   readonly redirectProviders?: readonly { readonly title: string; readonly url: string }[];
+  /** Where a Kerberos ticket is tried by hand; `title`: what the provider is called. */
+  readonly domainAccount?: { readonly title: string | undefined; readonly url: string } | undefined;
   /** Hidden field `rd`, already judged by the return-target guard. */
   readonly returnTo: string;
   readonly csrf: string;
@@ -27,6 +32,8 @@ export interface SignInModel {
   /** Name of the provider chosen in the attempt before. */
   readonly provider?: string | undefined;
   readonly problem?: SignInProblem | undefined;
+  /** The password was changed just now, but the sign-in that follows did not succeed. */
+  readonly passwordChanged?: boolean;
 }
 
 // The directory engine refuses longer ones (256 and 1,024 bytes); the browser counts UTF-16 units, so this is an upper bound.
@@ -35,24 +42,31 @@ const maxPasswordLength = 1_024;
 
 export function renderSignIn(site: Site, language: Language, model: SignInModel): string {
   const text = messages[language].signIn;
-  const { redirectProviders = [], destination, problem } = model;
+  const { domainAccount, destination, problem } = model;
   const hasForm = model.passwordProviders.length > 0;
+  const choices = [
+    ...(domainAccount === undefined
+      ? []
+      : [{ label: labelOf(text, domainAccount.title), url: domainAccount.url }]),
+    ...(model.redirectProviders ?? []).map(({ title, url }) => ({ label: text.continueWith(title), url })),
+  ];
   const main = html`<section class="card">
 <h1>${text.title}</h1>
 ${
   destination &&
   html`<p class="lead">${text.destination} <strong><bdi>${destination.title}</bdi></strong> <span class="host"><bdi>${destination.host}</bdi></span></p>`
 }
+${model.passwordChanged === true && html`<p class="notice" role="status">${messages[language].passwordChange.changed}</p>`}
 ${problem && html`<p class="notice notice-${problem.kind}" id="problem" role="alert">${problemText(text, problem)}</p>`}
 ${hasForm && passwordForm(site, text, model)}
-${hasForm && redirectProviders.length > 0 && html`<p class="or"><span>${text.or}</span></p>`}
+${hasForm && choices.length > 0 && html`<p class="or"><span>${text.or}</span></p>`}
 ${
-  redirectProviders.length > 0 &&
-  html`<ul class="choices">${redirectProviders.map(
-    ({ title, url }) => html`<li><a class="button" href="${url}">${text.continueWith(title)}</a></li>`,
+  choices.length > 0 &&
+  html`<ul class="choices">${choices.map(
+    ({ label, url }) => html`<li><a class="button" href="${url}">${label}</a></li>`,
   )}</ul>`
 }
-${!hasForm && redirectProviders.length === 0 && html`<p>${text.noProvider}</p>`}
+${!hasForm && choices.length === 0 && html`<p>${text.noProvider}</p>`}
 </section>`;
   return renderFrame(site, language, {
     title: problem === undefined ? text.title : `${text.failedTitle} – ${text.title}`,
@@ -60,6 +74,10 @@ ${!hasForm && redirectProviders.length === 0 && html`<p>${text.noProvider}</p>`}
     main,
     location: `${site.portalPath}/login?${new URLSearchParams({ rd: model.returnTo }).toString()}`,
   });
+}
+
+function labelOf(text: Messages['signIn'], title: string | undefined): string {
+  return title === undefined ? text.domainAccount : text.continueWith(title);
 }
 
 function problemText(text: Messages['signIn'], problem: SignInProblem): string {
@@ -70,6 +88,10 @@ function problemText(text: Messages['signIn'], problem: SignInProblem): string {
       return text.throttled(problem.retryAfterSeconds);
     case 'unavailable':
       return text.unavailable;
+    case 'ticket-refused':
+      return text.ticketRefused;
+    case 'ticket-denied':
+      return text.ticketDenied;
   }
 }
 
@@ -95,7 +117,7 @@ ${providerChoice(text, model)}
 </form>`;
 }
 
-/** A menu only when there is something to choose. */
+/** A menu only when there is something to choose; it begins with leaving the choice to the account name. */
 function providerChoice(text: Messages['signIn'], model: SignInModel): Html | undefined {
   const [onlyOne, ...others] = model.passwordProviders;
   if (onlyOne === undefined || others.length === 0) return undefined;
@@ -105,6 +127,6 @@ function providerChoice(text: Messages['signIn'], model: SignInModel): Html | un
   );
   return html`<div class="field">
 <label for="provider">${text.provider}</label>
-<select id="provider" name="provider" autocomplete="off">${options}</select>
+<select id="provider" name="provider" autocomplete="off"><option value="">${text.anyProvider}</option>${options}</select>
 </div>`;
 }

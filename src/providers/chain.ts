@@ -5,16 +5,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../errors.ts';
 import type { Credential } from '../identity/credential.ts';
-import type { AuthenticationOutcome, RefreshOutcome } from '../identity/outcome.ts';
+import type { AuthenticationOutcome, RefreshOutcome, RejectionReason } from '../identity/outcome.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Deadline } from '../lib/deadline.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { AccountRouting } from './account-routing.ts';
 import { isAcceptableCredential } from './password-input.ts';
 import type { Attempt, Provider } from './provider.ts';
 import { reasonOf, SignInRecord, type SignInRequest } from './sign-in-record.ts';
-import type { Throttle, ThrottledAttempt } from './throttle.ts';
+import type { Throttle, ThrottledAccount, ThrottledAttempt } from './throttle.ts';
 
 /** No refusal is answered earlier than a random instant in this range, counted from the start of the attempt. */
 export interface RefusalFloor {
@@ -26,9 +27,17 @@ export interface RefusalFloor {
 export const refusalFloor: RefusalFloor = { minMs: 400, maxMs: 600 };
 export const signInDeadlineMs = 8_000;
 
+/** `startedAt`: of the attempt, on the clock of `performance`. */
+export async function untilFloor({ minMs, maxMs }: RefusalFloor, startedAt: number): Promise<void> {
+  const leftMs = startedAt + minMs + Math.random() * (maxMs - minMs) - performance.now();
+  if (leftMs > 0) await sleep(leftMs);
+}
+
 export interface SignInChainOptions {
   readonly providers: readonly Provider[];
   readonly throttle: Throttle;
+  /** Default: no name says where it belongs. */
+  readonly routing?: AccountRouting;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -65,6 +74,7 @@ interface Verdict {
 class OrderedChain implements SignInChain {
   readonly #options: SignInChainOptions;
   readonly #byName: ReadonlyMap<string, Provider>;
+  readonly #routing: AccountRouting;
   readonly #record: SignInRecord;
   readonly #floor: RefusalFloor;
   readonly #deadlineMs: number;
@@ -72,6 +82,7 @@ class OrderedChain implements SignInChain {
   constructor(options: SignInChainOptions) {
     this.#options = options;
     this.#byName = new Map(options.providers.map((provider) => [provider.name, provider]));
+    this.#routing = options.routing ?? new AccountRouting();
     this.#record = new SignInRecord(options.logger, options.metrics);
     this.#floor = options.refusalFloor ?? refusalFloor;
     this.#deadlineMs = options.deadlineMs ?? signInDeadlineMs;
@@ -91,7 +102,8 @@ class OrderedChain implements SignInChain {
         this.#record.accepted(credential, request, provider, outcome.principal.subject);
       } else if (outcome.kind === 'rejected') {
         this.#record.refused(credential, request, provider, outcome.reason);
-        await this.#untilFloor(startedAt);
+        // A token names nobody who could be told from nobody: only guesses wait.
+        if (isGuess(credential)) await untilFloor(this.#floor, startedAt);
       }
       return outcome;
     } catch (error) {
@@ -112,12 +124,11 @@ class OrderedChain implements SignInChain {
     request: SignInRequest,
     signal: AbortSignal,
   ): Promise<ThrottledAttempt> {
+    if (!isGuess(credential)) return unthrottled;
     try {
-      return await this.#options.throttle.begin(
-        credential.kind === 'password' ? credential.username : undefined,
-        request.clientAddress,
-        signal,
-      );
+      const [first] = this.#candidates(credential);
+      const account = this.#accountAt(first?.name ?? 'any', credential);
+      return await this.#options.throttle.begin(account, request.clientAddress, signal);
     } catch (error) {
       const provider = this.#labelOf(credential);
       this.#record.failed(provider, error, 0);
@@ -144,25 +155,29 @@ class OrderedChain implements SignInChain {
       isTimeOver = true;
       return toTimeout(provider, reason);
     };
-    const attempt: Attempt = {
-      clientAddress: request.clientAddress,
-      signal,
-      admit: async (canonicalAccount) => await throttled.admit(canonicalAccount),
-    };
     for (const provider of this.#candidates(credential)) {
+      const attempt: Attempt = {
+        clientAddress: request.clientAddress,
+        signal,
+        admit: async (account) => await throttled.admit({ provider: provider.name, account }),
+      };
       try {
+        const account = this.#accountAt(provider.name, credential);
+        if (account !== undefined) await throttled.admit(account);
         const outcome = await this.#ask(
           provider.name,
           async () =>
-            await deadline.race(provider.authenticate(credential, attempt), (reason) =>
+            await deadline.race(provider.authenticate(meantFor(provider, credential), attempt), (reason) =>
               onEnd(provider.name, reason),
             ),
         );
         if (outcome.kind === 'not-applicable') continue;
         const { outage } = verdict;
         verdict = { outcome, provider: provider.name, outage };
-        if (outcome.kind !== 'rejected') return { ...verdict, outage: undefined };
-        if (outcome.reason !== 'unknown-account') return verdict;
+        if (outcome.kind !== 'rejected' || outcome.passwordChange !== undefined) {
+          return { ...verdict, outage: undefined };
+        }
+        if (!isAnothersConcern(outcome.reason)) return verdict;
       } catch (error) {
         if (!isOutage(error)) {
           await throttled.released();
@@ -192,23 +207,54 @@ class OrderedChain implements SignInChain {
     }
   }
 
-  /** A chosen provider alone; a name that is not configured: none. */
-  #candidates({ provider }: Credential): readonly Provider[] {
-    if (provider === undefined) return this.#options.providers;
-    const chosen = this.#byName.get(provider);
-    return chosen === undefined ? [] : [chosen];
+  /**
+   * A chosen provider alone; one that is not configured: none. An account name that says where it belongs goes before
+   * the choice, as at the sign-in of Windows, and nowhere else.
+   */
+  #candidates(credential: Credential): readonly Provider[] {
+    const { providers } = this.#options;
+    const chosen = credential.provider;
+    if (chosen !== undefined && !this.#byName.has(chosen)) return [];
+    const owners = credential.kind === 'password' ? this.#routing.owners(credential.username) : undefined;
+    const possible = owners === undefined ? providers : providers.filter(({ name }) => owners.has(name));
+    const isChosenPossible = possible.some(({ name }) => name === chosen);
+    return isChosenPossible ? possible.filter(({ name }) => name === chosen) : possible;
+  }
+
+  #accountAt(provider: string, credential: Credential): ThrottledAccount | undefined {
+    if (credential.kind !== 'password') return undefined;
+    return { provider, account: this.#routing.accountAt(provider, credential.username) };
   }
 
   /** A label of bounded values: the name as the form sent it would not be. */
   #labelOf({ provider }: Credential): string {
     return provider !== undefined && this.#byName.has(provider) ? provider : 'any';
   }
+}
 
-  async #untilFloor(startedAt: number): Promise<void> {
-    const { minMs, maxMs } = this.#floor;
-    const leftMs = startedAt + minMs + Math.random() * (maxMs - minMs) - performance.now();
-    if (leftMs > 0) await sleep(leftMs);
-  }
+/**
+ * A ticket cannot be guessed. Machines that have none send useless tokens by themselves, and the budget of an address
+ * that many of them share is for the passwords of people.
+ */
+function isGuess({ kind }: Credential): boolean {
+  return kind !== 'negotiate';
+}
+
+/** The choice on the page, unless the name has decided otherwise. */
+function meantFor({ name }: Provider, credential: Credential): Credential {
+  return credential.provider === undefined ? credential : { ...credential, provider: name };
+}
+
+const unthrottled: ThrottledAttempt = {
+  admit: async () => {},
+  succeeded: async () => {},
+  failed: async () => {},
+  released: async () => {},
+};
+
+/** Another provider may know the account, or hold the key that the ticket is for. */
+function isAnothersConcern(reason: RejectionReason): boolean {
+  return reason === 'unknown-account' || reason === 'spn-mismatch';
 }
 
 function malformed(provider: string): Verdict {
@@ -217,17 +263,19 @@ function malformed(provider: string): Verdict {
 
 async function settle(
   throttled: ThrottledAttempt,
-  { outcome, outage }: Verdict,
+  { outcome, provider, outage }: Verdict,
   { signal }: SignInRequest,
 ): Promise<void> {
   if (outage !== undefined) {
     // Neither an outage elsewhere nor hanging up early may make guessing free.
-    const isGuess = outcome.kind === 'rejected' && freeReasons.every((reason) => reason !== outcome.reason);
-    await (isGuess || signal?.aborted === true ? throttled.failed() : throttled.released());
+    const isCounted = outcome.kind === 'rejected' && freeReasons.every((reason) => reason !== outcome.reason);
+    await (isCounted || signal?.aborted === true ? throttled.failed() : throttled.released());
   } else if (outcome.kind === 'authenticated') {
-    await throttled.succeeded();
+    await throttled.succeeded(provider);
   } else {
-    await (outcome.kind === 'rejected' ? throttled.failed() : throttled.released());
+    // A right password that has to be changed is no guess.
+    const isWrong = outcome.kind === 'rejected' && outcome.passwordChange === undefined;
+    await (isWrong ? throttled.failed() : throttled.released());
   }
 }
 

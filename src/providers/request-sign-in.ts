@@ -7,13 +7,13 @@ import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:c
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { GatewayError } from '../errors.ts';
+import { foldAccount } from '../identity/account-name.ts';
 import type { PasswordCredential } from '../identity/credential.ts';
 import type { Principal } from '../identity/principal.ts';
 import type { Clock } from '../lib/clock.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
 import type { SignInChain } from './chain.ts';
 import type { SignInRequest } from './sign-in-record.ts';
-import { foldAccount } from './throttle.ts';
 
 /** The shared memory of refusals, as far as it is used here. */
 export interface Trials {

@@ -6,6 +6,7 @@ import { hash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../errors.ts';
+import { foldAccount } from '../identity/account-name.ts';
 import type { Metrics } from '../observability/metrics.ts';
 
 type Scope = 'account' | 'address';
@@ -34,12 +35,21 @@ export interface ThrottleOptions {
   readonly metrics: Metrics;
 }
 
+/** Accounts of one name at two providers are two people with a budget each. */
+export interface ThrottledAccount {
+  readonly provider: string;
+  readonly account: string;
+}
+
 /** One attempt, counted before the password is tried. Exactly one of the three endings is called. */
 export interface ThrottledAttempt {
-  /** Counts against this spelling too, unless it is the typed one. Throws GatewayError THROTTLED. */
-  admit(canonicalAccount: string): Promise<void>;
-  /** The account's failures are forgotten; those of the address are not, they may have been about other accounts. */
-  succeeded(): Promise<void>;
+  /** Counts against this one too, unless it is counted already. Throws GatewayError THROTTLED. */
+  admit(account: ThrottledAccount): Promise<void>;
+  /**
+   * The failures of the account there are forgotten. Those of the address are not, they may have been about other
+   * accounts; nor are those of a namesake, at whom the person could go on guessing otherwise.
+   */
+  succeeded(provider: string): Promise<void>;
   failed(): Promise<void>;
   /** Nothing was learnt about the password: the attempt does not count. */
   released(): Promise<void>;
@@ -47,12 +57,12 @@ export interface ThrottledAttempt {
 
 export interface Throttle {
   /**
-   * `typedAccount`: `undefined` for a credential that names none, which has the budget of its address alone.
+   * `typed`: `undefined` for a credential that names none, which has the budget of its address alone.
    * Throws GatewayError THROTTLED with `retryAfterSeconds`, the same for accounts that exist and that do not, and
    * SESSION_STORE_UNAVAILABLE when the counters cannot be reached.
    */
   begin(
-    typedAccount: string | undefined,
+    typed: ThrottledAccount | undefined,
     clientAddress: string,
     signal: AbortSignal,
   ): Promise<ThrottledAttempt>;
@@ -82,20 +92,20 @@ export function createThrottle({ counters, metrics }: ThrottleOptions): Throttle
   };
 
   return {
-    begin: async (typedAccount, clientAddress, signal) => {
+    begin: async (typed, clientAddress, signal) => {
       const address: Key = { scope: 'address', key: addressKey(clientAddress) };
-      const accounts: Key[] =
-        typedAccount === undefined ? [] : [{ scope: 'account', key: accountKey(typedAccount) }];
+      const accounts: AccountKey[] = typed === undefined ? [] : [toKey(typed)];
       await reserve([...accounts, address], signal);
       return {
-        admit: async (canonicalAccount) => {
-          const canonical: Key = { scope: 'account', key: accountKey(canonicalAccount) };
-          if (accounts.some(({ key }) => key === canonical.key)) return;
-          await reserve([canonical], signal);
-          accounts.push(canonical);
+        admit: async (account) => {
+          const added = toKey(account);
+          if (accounts.some(({ key }) => key === added.key)) return;
+          await reserve([added], signal);
+          accounts.push(added);
         },
-        succeeded: async () => {
-          await Promise.all([counters.release([...accounts, address]), counters.clear(accounts)]);
+        succeeded: async (provider) => {
+          const own = accounts.filter((account) => account.provider === provider);
+          await Promise.all([counters.release([...accounts, address]), counters.clear(own)]);
         },
         failed: async () => await counters.fail([...accounts, address]),
         released: async () => await counters.release([...accounts, address]),
@@ -104,13 +114,17 @@ export function createThrottle({ counters, metrics }: ThrottleOptions): Throttle
   };
 }
 
-/** One key for every spelling people and directories take for the same name; hashed, for it may be a mistyped password. */
-export function accountKey(account: string): string {
-  return hash('sha256', foldAccount(account), 'base64url');
+interface AccountKey extends Key {
+  readonly provider: string;
 }
 
-export function foldAccount(account: string): string {
-  return account.normalize('NFKC').trim().toLowerCase();
+function toKey({ provider, account }: ThrottledAccount): AccountKey {
+  return { provider, scope: 'account', key: accountKey(provider, account) };
+}
+
+/** One key for every spelling of a name; hashed, for it may be a mistyped password. */
+export function accountKey(provider: string, account: string): string {
+  return hash('sha256', `${provider}\0${foldAccount(account)}`, 'base64url');
 }
 
 /**

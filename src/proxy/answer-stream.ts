@@ -1,7 +1,7 @@
 /** Streams one upstream answer to the client: raw headers through, back-pressure and aborts in both directions. */
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../errors.ts';
-import type { Exchange } from '../http/exchange.ts';
+import { cutOff, type Exchange, isGone } from '../http/exchange.ts';
 import { hopByHop } from './hop-by-hop.ts';
 
 export interface AnswerListener {
@@ -12,6 +12,7 @@ export interface AnswerListener {
 export interface AnswerExpectation {
   readonly method: string;
   readonly protectedCookies: readonly string[];
+  readonly answerHeaders: readonly string[];
 }
 
 export class AnswerStream implements Dispatcher.DispatchHandler {
@@ -29,12 +30,12 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     const { response } = this.#exchange;
-    if (response.destroyed) {
+    if (isGone(response)) {
       controller.abort(clientGone());
       return;
     }
     response.once('close', () => {
-      if (!response.writableFinished) controller.abort(clientGone());
+      if (!response.writableEnded) controller.abort(clientGone());
     });
   }
 
@@ -77,9 +78,8 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
     if (this.#isSettled) return;
     this.#isSettled = true;
     const { response } = this.#exchange;
-    const canAnswer = !response.headersSent && !response.destroyed;
-    // A cut connection tells the client that the body is not whole; a clean end would not.
-    if (!canAnswer) response.destroy();
+    const canAnswer = !response.headersSent && !isGone(response);
+    if (!canAnswer) cutOff(response);
     this.#listener.onFailed(error, canAnswer);
   }
 }
@@ -95,10 +95,14 @@ function answerHeaders(
   expectation: AnswerExpectation,
 ): string[] {
   const headers: string[] = [];
+  let listed: readonly string[] | undefined;
   for (let i = 0; i < raw.length; i += 2) {
     const name = toText(raw[i] as Buffer | string);
     const lower = name.toLowerCase();
-    if (hopByHop.has(lower)) continue;
+    if (hopByHop.has(lower)) {
+      if (lower === 'connection') listed = listedBy(toText(raw[i + 1] as Buffer | string), listed);
+      continue;
+    }
     const value = toText(raw[i + 1] as Buffer | string);
     if (
       lower === 'set-cookie' &&
@@ -109,7 +113,37 @@ function answerHeaders(
     if (lower === 'content-length' && status === 204) continue;
     headers.push(name, value);
   }
-  return headers;
+  const own = listed === undefined ? headers : withoutListed(headers, listed);
+  return expectation.answerHeaders.length === 0 ? own : withOwn(own, status, expectation.answerHeaders);
+}
+
+/** RFC 9110 section 7.6.1: what an upstream names in Connection was meant for us alone. */
+function listedBy(connection: string, before: readonly string[] | undefined): readonly string[] | undefined {
+  if (connection === 'keep-alive' || connection === 'close') return before;
+  const options = connection.split(',').map((option) => option.trim().toLowerCase());
+  // Framing is ours to know, whatever the upstream lists.
+  return [...(before ?? []), ...options.filter((option) => option !== 'content-length')];
+}
+
+function withoutListed(headers: readonly string[], listed: readonly string[]): string[] {
+  const isKept = (_: string, i: number): boolean =>
+    !listed.includes((headers[i - (i % 2)] as string).toLowerCase());
+  return headers.filter(isKept);
+}
+
+/** What is added is for one person: no cache may hand it to another, whatever the upstream allows. */
+function withOwn(headers: readonly string[], status: number, own: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    if (/^(cache-control|expires|pragma)$/i.test(headers[i] as string)) continue;
+    kept.push(headers[i] as string, headers[i + 1] as string);
+  }
+  for (let i = 0; i < own.length; i += 2) {
+    // Beside a challenge of the upstream it would be read as another one.
+    if (status === 401 && /^www-authenticate$/i.test(own[i] as string)) continue;
+    kept.push(own[i] as string, own[i + 1] as string);
+  }
+  return [...kept, 'Cache-Control', 'no-store'];
 }
 
 function toText(value: Buffer | string): string {

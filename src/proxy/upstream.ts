@@ -28,6 +28,8 @@ export interface UpstreamRequest {
   readonly hasBody: boolean;
   /** Set-Cookie fields of these names are dropped: an application must not plant the gateway's cookies. */
   readonly protectedCookies: readonly string[];
+  /** For the client, beside the upstream's own; an answer with any of them is not to be kept. */
+  readonly answerHeaders: readonly string[];
 }
 
 export interface UpstreamListener {

@@ -46,7 +46,7 @@ function refusalOf(yaml: string, env: Record<string, string> = {}): readonly str
 }
 
 const passwordOf = (loaded: ReturnType<typeof loadConfig>): string | undefined =>
-  loaded.config.directories[0]?.bind?.password.reveal();
+  loaded.config.directories[0]?.bind?.password?.reveal();
 
 test('reads a secret from a file beside the configuration, without the line end', () => {
   write('bind.secret', 'correct horse \n');

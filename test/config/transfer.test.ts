@@ -28,7 +28,7 @@ test('a configuration arrives in another process as it left, secrets included', 
     const { config } = loadConfig(file, { env: { PASSWORD: 'service-password' } });
     const arrived = unpackConfig(structuredClone(packConfig(config)));
     assert.deepEqual(arrived, config);
-    assert.equal(arrived.directories[0]?.bind?.password.reveal(), 'service-password');
+    assert.equal(arrived.directories[0]?.bind?.password?.reveal(), 'service-password');
     assert.doesNotMatch(JSON.stringify(arrived), /service-password/);
   } finally {
     await rm(folder, { recursive: true });

@@ -5,7 +5,6 @@ import { readLines, serverLine } from '#test/config/reading.ts';
 const application = (rest: string): string =>
   `providers: []\napplications:\n  - { name: wiki, hosts: [wiki.example.com], ${rest} }\n`;
 const unsupported: readonly (readonly [yaml: string, expect: string])[] = [
-  ['server: { publicUrl: "https://a.example", tls: { keyFile: a } }', '1:43 server.tls'],
   [`${serverLine}state: { driver: redis }`, '2:18 state.driver: "redis"'],
   [`${serverLine}state: { redis: { url: "rediss://a" } }`, '2:10 state.redis'],
   [
@@ -38,7 +37,6 @@ test('reports every problem at once, top to bottom, also across sections that ar
   const yaml = `server:
   listen: nowhere
   publicUrl: https://login.example.com
-  tls: { keyFile: a }
 session: { cookie: { domain: example.org } }
 directories:
   - { name: corp, kind: openLdap, servers: [], users: { baseDn: dc=x } }
@@ -54,11 +52,10 @@ sesion: {}
 `;
   assert.deepEqual(readLines(yaml).problems, [
     'f:2:11 server.listen: expected host:port, [::]:port or unix:/path',
-    'f:4:3 server.tls: is not supported by this version',
-    'f:7:44 directories[0].servers: must not be empty',
-    'f:10:15 directories[1].servers[0]: would carry passwords in clear text; use ldaps://, startTls: true, or allowPlaintext: true in a closed network',
-    'f:11:40 directories[1].bind.password.env: the environment variable MISSING is not set',
-    'f:15:43 providers[1].directory: no directory is named "nothing"',
-    'f:16:1 sesion: unknown key; did you mean "session"?',
+    'f:6:44 directories[0].servers: must not be empty',
+    'f:9:15 directories[1].servers[0]: would carry passwords in clear text; use ldaps://, startTls: true, or allowPlaintext: true in a closed network',
+    'f:10:40 directories[1].bind.password.env: the environment variable MISSING is not set',
+    'f:14:43 providers[1].directory: no directory is named "nothing"',
+    'f:15:1 sesion: unknown key; did you mean "session"?',
   ]);
 });

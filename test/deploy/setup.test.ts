@@ -307,6 +307,64 @@ describe('packages of the lockfile', () => {
     assert.deepEqual(await setUp('start'), { code: 0, output: '', complaint: '' });
   });
 
+  describe('with a package that is compiled', () => {
+    const compiled = 'node_modules/kerberos';
+    const product = (): string => join(folder, compiled, 'build/Release/kerberos.node');
+    const entry = { version: '7.0.0', integrity: 'sha512-k', optional: true };
+    const headers = join('node_modules', nodeName, 'include/node/node_api.h');
+
+    beforeEach(async () => {
+      await install(all);
+      await json(join(folder, 'package-lock.json'), { packages: { ...locked, [compiled]: entry } });
+    });
+    const installCompiled = async (): Promise<void> => {
+      const record = join(folder, 'node_modules/.package-lock.json');
+      const { packages } = JSON.parse((await textOf(record)) ?? '') as { packages: object };
+      await json(record, { packages: { ...packages, [compiled]: entry } });
+      await json(join(folder, compiled, 'package.json'), { version: entry.version });
+    };
+
+    test('the gateway starts without it', async () => {
+      assert.deepEqual(await setUp('start'), { code: 0, output: '', complaint: '' });
+      await installCompiled();
+      assert.deepEqual(await setUp('start'), { code: 0, output: '', complaint: '' });
+    });
+
+    test('it is compiled for the tests from its source, also when the compiler came later', async () => {
+      await installCompiled();
+      await mkdir(dirname(join(folder, headers)), { recursive: true });
+      await writeFile(join(folder, headers), '');
+      await npm(`mkdir -p ${dirname(product())}`, `echo > ${product()}`);
+      const ended = await setUp('test');
+      assert.deepEqual(ended, {
+        code: 0,
+        output: 'setup: building the native module of kerberos\n',
+        complaint: '',
+      });
+      assert.match((await textOf(join(folder, 'npm-arguments'))) ?? '', /^rebuild kerberos /);
+      const environment = (await textOf(join(folder, 'npm-environment'))) ?? '';
+      assert.match(environment, /^npm_config_build_from_source=true$/m);
+      assert.match(environment, new RegExp(`^npm_config_nodedir=.*/node_modules/${nodeName}$`, 'm'));
+      assert.deepEqual(await setUp('test'), { code: 0, output: '', complaint: '' });
+    });
+
+    test('a build that brings nothing is not taken for one', async () => {
+      await installCompiled();
+      await npm('exit 0');
+      const ended = await setUp('test');
+      assert.equal(ended.code, 1);
+      assert.match(
+        ended.complaint,
+        /^setup: the native module of kerberos was not built: it needs libkrb5-dev/,
+      );
+    });
+
+    test('npm runs no script of a package while it installs', async () => {
+      await setUp('test');
+      assert.match((await textOf(join(folder, 'npm-arguments'))) ?? '', /^install .* --ignore-scripts /);
+    });
+  });
+
   test('a word that is no purpose is answered with the usage', async () => {
     for (const word of ['stop', 'constructor']) {
       const ended = await setUp(word);

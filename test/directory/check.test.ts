@@ -136,6 +136,13 @@ const cases: readonly {
     expect: [/users\.baseDn .* does not exist/],
   },
   {
+    name: 'people that are not searched',
+    options: {
+      users: { baseDn: 'ou=nobody,dc=example,dc=test', dnTemplate: `uid=%USERNAME%,${peopleBase}` },
+    },
+    expect: [],
+  },
+  {
     name: 'a filter that matches nobody',
     options: { users: { ...users, filter: '(&(uid=%USERNAME%)(objectClass=device))' } },
     expect: [/users\.filter matches nobody/],

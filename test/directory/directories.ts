@@ -1,5 +1,6 @@
 /** A directory under test: the real one, with a log, metrics and counters the test can read. */
 
+import type { Resolver } from 'node:dns';
 import type { Directory, VerificationOutcome } from '#src/directory/directory.ts';
 import { createDirectory } from '#src/directory/ldap-directory.ts';
 import { type DirectoryOptions, directoryOptions } from '#src/directory/options.ts';
@@ -29,6 +30,8 @@ export interface TestDirectorySettings {
   readonly timings?: Partial<Timings>;
   readonly clock?: Clock;
   readonly groupTable?: GroupTable;
+  /** Asked for the servers where DNS names them. */
+  readonly resolver?: Resolver;
 }
 
 export function parseOptions(
@@ -55,6 +58,7 @@ export function openDirectory(settings: TestDirectorySettings): TestDirectory {
     clock: settings.clock ?? systemClock,
     groupTable: settings.groupTable ?? new GroupTable(),
     ...(settings.timings === undefined ? {} : { timings: settings.timings }),
+    ...(settings.resolver === undefined ? {} : { resolver: settings.resolver }),
   });
   const verify = async (username: string, password: string) =>
     await directory.verify(username, new Secret(password), {

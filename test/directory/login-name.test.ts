@@ -1,43 +1,52 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isAcceptablePassword, prepareName } from '#src/directory/login-name.ts';
+import { isAcceptablePassword, toLoginName } from '#src/directory/login-name.ts';
+import { isClaimed, parseAccountName, toNameClaims } from '#src/identity/account-name.ts';
 import { Secret } from '#src/lib/secret.ts';
 
-const names: readonly { typed: string; expect: string | undefined }[] = [
-  { typed: 'alice', expect: 'alice' },
-  { typed: ' Alice\u00a0', expect: 'Alice' },
-  { typed: 'ａｌｉｃｅ', expect: 'alice' },
-  { typed: 'zoe\u0308', expect: 'zoë' },
-  { typed: 'x'.repeat(256), expect: 'x'.repeat(256) },
-  { typed: 'x'.repeat(257), expect: undefined },
-  { typed: 'я'.repeat(128), expect: 'я'.repeat(128) },
-  { typed: 'я'.repeat(129), expect: undefined },
-  // One character of three bytes that normalises to eighteen letters.
-  { typed: '\ufdfa'.repeat(80), expect: undefined },
-  { typed: '', expect: undefined },
-  { typed: '\u3000', expect: undefined },
-  { typed: 'a\tb', expect: undefined },
-  { typed: 'a\u007f', expect: undefined },
-  { typed: 'a\u0085', expect: undefined },
-  { typed: '\udc00', expect: undefined },
+const claims = toNameClaims({ suffixes: ['corp.test'], domains: ['CORP'] });
+
+const names: readonly { typed: string; usernames: readonly string[]; address?: string }[] = [
+  { typed: 'alice', usernames: ['alice'] },
+  { typed: 'CORP\\alice', usernames: ['alice'] },
+  { typed: 'corp＼Alice', usernames: ['Alice'] },
+  { typed: 'OTHER\\alice', usernames: ['OTHER\\alice'] },
+  { typed: 'alice@corp.test', usernames: ['alice', 'alice@corp.test'], address: 'alice@corp.test' },
+  { typed: 'alice＠CORP.test', usernames: ['alice', 'alice@CORP.test'], address: 'alice@CORP.test' },
+  { typed: 'alice@other.test', usernames: ['alice@other.test'], address: 'alice@other.test' },
+  { typed: 'alice@sub.corp.test', usernames: ['alice@sub.corp.test'], address: 'alice@sub.corp.test' },
 ];
 
-for (const { typed, expect } of names) {
-  test(`name ${JSON.stringify(typed.slice(0, 20))} (${typed.length}) is ${expect === undefined ? 'refused' : 'taken'}`, () => {
-    assert.equal(prepareName(typed), expect);
+for (const { typed, usernames, address } of names) {
+  test(`${typed} is looked for as ${usernames.join(' or ')}`, () => {
+    assert.deepEqual(toLoginName(typed, claims), { usernames, address });
   });
 }
 
-test('a prepared name is short, clean, and stays what it is when prepared again', () => {
+test('without claims nothing is taken off a name', () => {
+  for (const typed of ['alice', 'CORP\\alice', 'alice@corp.test']) {
+    assert.deepEqual(toLoginName(typed)?.usernames, [typed]);
+  }
+});
+
+test('nobody else’s suffix or domain is ever taken off, whatever is typed', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (typed) => {
-      const name = prepareName(typed);
-      if (name === undefined) return;
-      assert.ok(Buffer.byteLength(name) <= 256 && name !== '');
-      assert.ok(!name.includes('\0'));
-      assert.equal(prepareName(name), name);
-    }),
+    fc.property(
+      fc.string({ unit: 'binary', maxLength: 80 }),
+      fc.constantFrom('@', '\\', '＠', '＼'),
+      (typed, separator) => {
+        const account = parseAccountName(`${typed}${separator}corp.test`);
+        const name = toLoginName(
+          `${typed}${separator}corp.test`,
+          toNameClaims({ suffixes: ['corp'], domains: ['c'] }),
+        );
+        assert.equal(name === undefined, account === undefined);
+        if (account !== undefined && !isClaimed(account, claims))
+          assert.ok(name?.usernames.includes(account.text));
+        if (name !== undefined) assert.ok(!name.usernames.some((each) => each === '' || each.includes('\0')));
+      },
+    ),
   );
 });
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { parseAccountName } from '#src/identity/account-name.ts';
+import { messages } from '#src/portal/messages/by-language.ts';
 import { accounts, nestedGroups } from '#test/servers/accounts.ts';
 import { kindsUnderTest, type RunningDirectory } from '#test/servers/directory-kinds.ts';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
@@ -10,6 +12,8 @@ import { until } from '#test/support/until.ts';
 
 const host = ['Host', 'wiki.example.test'] as const;
 
+type Offer = 'form' | 'advice';
+
 interface Row {
   readonly person: string;
   readonly username: string;
@@ -19,12 +23,23 @@ interface Row {
   readonly identity?: { readonly user: string; readonly name: string; readonly email: string };
   /** Refused: what the log says, where the kinds differ by kind. */
   readonly reason?: string | Readonly<Record<string, string>>;
-  /** Directory whose people are known by an attribute of several values. */
-  readonly provider?: 'aliases';
+  /** The password is right: what the page offers, where the kinds differ by kind. */
+  readonly offer?: Offer | Readonly<Record<string, Offer>>;
+  /**
+   * `aliases`: whose people are known by an attribute of several values. `template`: whose people are not searched.
+   * `''`: left to the account name. Omitted: the one the account is in.
+   */
+  readonly provider?: 'aliases' | 'template' | '';
+  /** Omitted: every kind. */
+  readonly kinds?: readonly string[];
 }
 
 const anna = { user: 'anna', name: 'anna Test', email: 'anna@example.test' };
 const maria = { user: 'maria', name: 'maria Test', email: 'maria@example.test' };
+const fyodor = { user: 'fyodor', name: 'Фёдор Петров', email: 'fyodor@example.test' };
+const yulia = { user: 'юлия', name: 'Юлия Смирнова', email: 'yulia@example.test' };
+const petra = { user: 'petra', name: 'petra Test', email: 'petra@example.test' };
+const pavel = { user: 'pavel', name: 'pavel Test', email: 'petra@corp.test' };
 const lockedOrDisabled = {
   openLdap: 'account-locked',
   freeIpa: 'account-disabled',
@@ -37,12 +52,12 @@ const rows: readonly Row[] = [
   {
     person: 'somebody with a Cyrillic password',
     username: 'fyodor',
-    identity: { user: 'fyodor', name: 'Фёдор Петров', email: 'fyodor@example.test' },
+    identity: fyodor,
   },
   {
     person: 'somebody with a Cyrillic account name',
     username: 'Юлия',
-    identity: { user: 'юлия', name: 'Юлия Смирнова', email: 'yulia@example.test' },
+    identity: yulia,
   },
   {
     person: 'somebody with two names, by the first',
@@ -57,19 +72,110 @@ const rows: readonly Row[] = [
     identity: maria,
   },
   { person: 'somebody disabled', username: 'disabled', reason: lockedOrDisabled },
-  { person: 'somebody who must change the password', username: 'newcomer', reason: 'password-must-change' },
-  { person: 'somebody with an old password', username: 'aged', reason: 'password-expired' },
+  {
+    person: 'somebody who must change the password',
+    username: 'newcomer',
+    reason: 'password-must-change',
+    offer: 'form',
+  },
+  {
+    person: 'somebody with an old password',
+    username: 'aged',
+    reason: 'password-expired',
+    // Without a grace limit OpenLDAP lets nobody bind any more, not even to change it.
+    offer: { openLdap: 'advice', freeIpa: 'form', activeDirectory: 'form' },
+  },
+  {
+    person: 'somebody who must change the password and mistypes it',
+    username: 'newcomer',
+    password: 'Wr0ng-password',
+    reason: 'wrong-password',
+  },
   { person: 'somebody who has left', username: 'gone', reason: 'account-expired' },
   { person: 'a wrong password', username: 'anna', password: 'Wr0ng-password', reason: 'wrong-password' },
   { person: 'nobody', username: 'nobody', password: 'Wr0ng-password', reason: 'unknown-account' },
 ];
 
-const passwordOf = (username: string): string =>
-  accounts.find((account) => [account.username, account.alias].includes(username.trim().toLowerCase()))
-    ?.password ?? '';
+/** Other names of the same people; `corp.test` and `CORP` are the provider's own. */
+const spellings: readonly Row[] = [
+  { person: 'a domain and a name', username: 'CORP\\anna', identity: anna },
+  { person: 'a domain and a name in other letters', username: 'ｃorp＼ANNA', identity: anna, provider: '' },
+  { person: 'a Cyrillic name with a domain', username: 'CORP\\ЮЛИЯ', identity: yulia },
+  { person: 'a name and a suffix', username: 'anna@corp.test', identity: anna },
+  {
+    person: 'a name and a suffix in other letters',
+    username: ' Anna＠Corp．Test',
+    identity: anna,
+    provider: '',
+  },
+  { person: 'a Cyrillic name with a suffix', username: 'юлия@corp.test', identity: yulia },
+  { person: 'an e-mail address', username: 'anna@example.test', identity: anna },
+  {
+    person: 'an e-mail address in other letters',
+    username: 'ANNA@EXAMPLE.TEST',
+    identity: anna,
+    provider: '',
+  },
+  {
+    person: 'a principal name with a suffix of its own',
+    username: 'f.petrov@sales.test',
+    password: 'Пароль-Фёдора-1',
+    identity: fyodor,
+    kinds: ['activeDirectory', 'freeIpa'],
+  },
+  { person: 'a name that is the address of somebody else', username: 'petra', identity: petra },
+  { person: 'the name of that somebody else', username: 'pavel', identity: pavel },
+  ...['petra', 'pavel'].map((username) => ({
+    person: `what may mean two people, with the password of ${username},`,
+    username: 'petra@corp.test',
+    password: passwordOf(username),
+    reason: 'ambiguous-account',
+  })),
+  ...['OTHER\\anna', 'anna@other.test', 'anna@sub.corp.test'].map((username) => ({
+    person: `${username}, which is nobody’s`,
+    username,
+    password: passwordOf('anna'),
+    reason: 'unknown-account',
+  })),
+  {
+    person: 'a name with two suffixes',
+    username: 'anna@corp.test@corp.test',
+    password: passwordOf('anna'),
+    reason: 'credentials-malformed',
+  },
+  { person: 'a name that fills a DN', username: 'ANNA', identity: anna, provider: 'template' },
+  { person: 'a Cyrillic name that fills a DN', username: 'юлия', identity: yulia, provider: 'template' },
+  {
+    person: 'somebody disabled whose name fills a DN',
+    username: 'disabled',
+    provider: 'template',
+    reason: lockedOrDisabled,
+  },
+  {
+    person: 'somebody who has left whose name fills a DN',
+    username: 'gone',
+    provider: 'template',
+    reason: 'account-expired',
+  },
+  {
+    person: 'more than a name in place of one that fills a DN',
+    username: 'anna,ou=elsewhere',
+    password: passwordOf('anna'),
+    provider: 'template',
+    reason: 'unknown-account',
+  },
+];
 
-function config({ options }: RunningDirectory, upstream: string): Record<string, unknown> {
+function passwordOf(typed: string): string {
+  const username = parseAccountName(typed)
+    ?.text.toLowerCase()
+    .replaceAll(/^corp\\|@.*$/g, '');
+  return accounts.find((each) => username === each.username || username === each.alias)?.password ?? '';
+}
+
+function config({ options, dnOf }: RunningDirectory, upstream: string): Record<string, unknown> {
   const users = options['users'] as Record<string, unknown>;
+  const own = { suffixes: ['corp.test'], domains: ['CORP'] };
   const byUid = {
     ...users,
     filter: '(&(objectClass=person)(uid=%USERNAME%))',
@@ -80,16 +186,29 @@ function config({ options }: RunningDirectory, upstream: string): Record<string,
     directories: [
       { ...options, name: 'corp' },
       { ...options, name: 'aliases', users: byUid },
+      { ...options, name: 'template', users: { ...users, dnTemplate: dnOf('%USERNAME%') } },
     ],
     providers: [
-      { name: 'corp', type: 'ldap', title: 'Corporate account', directory: 'corp' },
+      { name: 'corp', type: 'ldap', title: 'Corporate account', directory: 'corp', ...own },
       { name: 'aliases', type: 'ldap', title: 'Any of your names', directory: 'aliases' },
+      { name: 'template', type: 'ldap', title: 'Not searched', directory: 'template' },
     ],
     throttle: { account: { failures: 100 }, address: { failures: 1_000 } },
     applications: [
       { name: 'wiki', hosts: ['wiki.example.test'], upstream, rules: [{ access: { groups: ['company'] } }] },
     ],
   };
+}
+
+/** As a browser sends them back. */
+function hiddenFields(page: string): Record<string, string> {
+  const fields = page.matchAll(/type="hidden" name="([^"]+)" value="([^"]*)"/g);
+  return Object.fromEntries(Array.from(fields, ([, name, value]) => [name, value]));
+}
+
+function offerIn(page: string): Offer | undefined {
+  if (page.includes('action="/_vratar/password"')) return 'form';
+  return page.includes(messages.en.passwordChange.nowhere) ? 'advice' : undefined;
 }
 
 for (const { kind, server, whyNot, start } of kindsUnderTest) {
@@ -128,14 +247,22 @@ for (const { kind, server, whyNot, start } of kindsUnderTest) {
       gateway.logs.findLast(({ event }) => event === 'sign-in.refused')?.['reason'];
 
     const refusals = new Set<string>();
-    for (const { person, username, password, identity, reason, provider } of rows) {
+    for (const { person, username, password, identity, reason, offer, provider, kinds } of [
+      ...rows,
+      ...spellings,
+    ]) {
+      if (kinds?.includes(kind) === false) continue;
       test(`${person} is ${identity === undefined ? 'refused' : `${identity.user} for the application`}`, async () => {
         const { visitor, answer } = await signIn(username, password ?? passwordOf(username), provider);
         if (identity === undefined) {
           assert.equal(answer.status, 401);
           assert.equal(lastReason(), typeof reason === 'object' ? reason[kind] : reason);
-          refusals.add(/role="alert"[^>]*>(.*?)<\/(?:div|p)>/s.exec(answer.body)?.[1] ?? answer.body);
           assert.equal((await visitor.ask('/page')).status, 401);
+          if (offer !== undefined) {
+            assert.equal(offerIn(answer.body), typeof offer === 'object' ? offer[kind] : offer);
+            return;
+          }
+          refusals.add(/role="alert"[^>]*>(.*?)<\/(?:div|p)>/s.exec(answer.body)?.[1] ?? answer.body);
           return;
         }
         assert.equal(answer.status, 303, gateway.logText);
@@ -151,6 +278,27 @@ for (const { kind, server, whyNot, start } of kindsUnderTest) {
 
     test('every refusal reads the same', () => {
       assert.equal(refusals.size, 1, [...refusals].join('\n'));
+    });
+
+    test('somebody who must change the password does so on the page, and is signed in with the new one', async () => {
+      // FreeIPA's own plug-in would move the date in the Kerberos attributes; this account has it from 389-ds.
+      const username = kind === 'freeIpa' ? 'own-mustchange' : 'newcomer';
+      const password = kind === 'freeIpa' ? `${username}-Passw0rd` : passwordOf(username);
+      const { visitor, answer } = await signIn(username, password);
+      assert.equal(answer.status, 401);
+      const changed = await visitor.submit('/_vratar/password', {
+        ...hiddenFields(answer.body),
+        username,
+        password,
+        newPassword: 'Новый-Passw0rd-1',
+        newPasswordAgain: 'Новый-Passw0rd-1',
+      });
+      assert.equal(changed.status, 303, gateway.logText);
+      const userinfo = JSON.parse((await visitor.ask('/_vratar/userinfo')).body) as { username: string };
+      assert.equal(userinfo.username, username);
+      assert.equal((await signIn(username, password)).answer.status, 401);
+      assert.equal(lastReason(), 'wrong-password');
+      assert.equal((await signIn(username, 'Новый-Passw0rd-1')).answer.status, 303);
     });
 
     test('somebody who guesses three times is locked out, with the right password too', async () => {

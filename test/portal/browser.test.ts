@@ -153,6 +153,36 @@ describe('the sign-in page by keyboard alone', () => {
   });
 });
 
+describe('the page for a new password by keyboard alone', () => {
+  test('goes from the current password to the new ones to the button, and Enter sends all of them', async () => {
+    await using server = await startSampleServer();
+    await using visited = await visit(`${server.origin}/sample/password-form?lang=en`, {
+      javaScriptEnabled: false,
+    });
+    const { page } = visited;
+    const stops: string[] = [];
+    for (const text of ['old', 'new', 'new']) {
+      stops.push(await page.locator(':focus').evaluate((element: { id: string }) => element.id));
+      await page.keyboard.type(text);
+      await page.keyboard.press('Tab');
+    }
+    assert.deepEqual(stops, ['password', 'newPassword', 'newPasswordAgain']);
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+    const [form] = server.forms;
+    assert.ok(form);
+    assert.equal(form.path, `${portalPath}/password`);
+    assert.deepEqual(Object.fromEntries(form.fields), {
+      csrf: signInModel.csrf,
+      rd: signInModel.returnTo,
+      provider: 'corp',
+      username: 'amelie.horvat',
+      password: 'old',
+      newPassword: 'new',
+      newPasswordAgain: 'new',
+    });
+  });
+});
+
 describe('without JavaScript', () => {
   test('a person signs in, is told of a mistake, and changes the language', async () => {
     await using server = await startSampleServer();

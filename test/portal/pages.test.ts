@@ -13,6 +13,7 @@ const gatewayPaths = new Set([
   `${portalPath}/`,
   `${portalPath}/login`,
   `${portalPath}/logout`,
+  `${portalPath}/password`,
   `${portalPath}/nowhere`,
   `${portalPath}/providers/keycloak/start`,
   `${portalPath}/providers/entra/start`,
@@ -201,6 +202,7 @@ describe('the sign-in page', () => {
   });
 
   test('offers a menu when there are several password providers, with the last choice kept', () => {
+    assert.doesNotMatch(textOf(samplePages.signIn(signInModel, 'en')), /<select/);
     const passwordProviders = [
       { name: 'corp', title: 'Corporate' },
       { name: 'staff', title: 'Staff' },
@@ -210,6 +212,7 @@ describe('the sign-in page', () => {
     assert.deepEqual(
       options.map(({ attributes }) => [attributes.get('value'), attributes.has('selected')]),
       [
+        ['', false],
         ['corp', false],
         ['staff', true],
       ],

@@ -4,6 +4,7 @@ import { createAssets } from '#src/portal/assets.ts';
 import type { ErrorModel } from '#src/portal/error-page.ts';
 import type { Language } from '#src/portal/language.ts';
 import { createPages, type PageReply, type Pages } from '#src/portal/pages.ts';
+import type { PasswordModel } from '#src/portal/password-page.ts';
 import type { PortalModel } from '#src/portal/portal-page.ts';
 import type { SignInModel } from '#src/portal/sign-in-page.ts';
 
@@ -63,6 +64,19 @@ function signInSample(model: Partial<SignInModel>): (language: Language) => Page
   return (language) => samplePages.signIn({ ...signInModel, ...model }, language);
 }
 
+export const passwordModel: PasswordModel = {
+  way: { kind: 'here' },
+  cause: 'must-change',
+  username: 'amelie.horvat',
+  provider: 'corp',
+  returnTo: signInModel.returnTo,
+  csrf: signInModel.csrf,
+};
+
+function passwordSample(model: Partial<PasswordModel>): (language: Language) => PageReply {
+  return (language) => samplePages.password({ ...passwordModel, ...model }, language);
+}
+
 export const samples: Readonly<Record<string, (language: Language) => PageReply>> = {
   'sign-in': signInSample({}),
   'sign-in-rejected': signInSample({
@@ -90,6 +104,13 @@ export const samples: Readonly<Record<string, (language: Language) => PageReply>
     destination: { title: 'Issue tracker', host: 'issues.example.com' },
   }),
   'sign-in-nothing': signInSample({ passwordProviders: [] }),
+  'sign-in-password-changed': signInSample({ username: 'amelie.horvat', passwordChanged: true }),
+  'password-form': passwordSample({}),
+  'password-expired-elsewhere': passwordSample({
+    cause: 'expired',
+    way: { kind: 'elsewhere', url: 'https://password.example.com/' },
+  }),
+  'password-refused': passwordSample({ cause: undefined, problem: { kind: 'refused', reason: 'rules' } }),
   portal: (language) => samplePages.portal(portalModel, language),
   'portal-empty': (language) =>
     samplePages.portal(

@@ -82,6 +82,7 @@ const parametersOfPreauth = [
 export async function startZimbra(setup: ZimbraSetup): Promise<TestZimbra> {
   const { product = 'zimbra', lockoutAfter = 10 } = setup;
   const keys = new Map(Object.entries(setup.domains));
+  const [defaultDomain = ''] = keys.keys();
   const tokens = new Map<string, Token>();
   const failures = new Map<string, number>();
   const requests: ZimbraRequest[] = [];
@@ -91,10 +92,14 @@ export async function startZimbra(setup: ZimbraSetup): Promise<TestZimbra> {
   const invalid = (text: string): Refusal =>
     new Refusal('service.INVALID_REQUEST', `invalid request: ${text}`);
 
+  /** A bare name is one of the default domain. */
+  const qualified = (account: string): string =>
+    account.includes('@') ? account : `${account}@${defaultDomain}`;
+
   function find(account: string, by: string): ZimbraAccount | undefined {
     switch (by) {
       case 'name':
-        return setup.accounts.find(({ name }) => name.toLowerCase() === account.toLowerCase());
+        return setup.accounts.find(({ name }) => name.toLowerCase() === qualified(account).toLowerCase());
       case 'id':
         return setup.accounts.find(({ id }) => id === account);
       case 'foreignPrincipal':

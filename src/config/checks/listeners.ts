@@ -1,21 +1,12 @@
 /** Addresses, the public URL and the cookie have to fit together. */
 import { isIP } from 'node:net';
 import type { ListenAddress } from '../../http/options.ts';
+import { readTlsIdentity } from '../../lib/tls-identity.ts';
 import type { Finding } from '../problem.ts';
 import type { Readable } from '../readable.ts';
 
 export function checkListeners({ server, management, session }: Readable): readonly Finding[] {
-  const findings: Finding[] = [];
-  if (server !== undefined && management !== undefined && collide(server.listen, management.listen)) {
-    findings.push({ path: ['management', 'listen'], message: 'is the address of server.listen' });
-  }
-  const grpc = server?.grpc?.listen;
-  if (grpc !== undefined && server !== undefined && collide(server.listen, grpc)) {
-    findings.push({ path: ['server', 'grpc', 'listen'], message: 'is the address of server.listen' });
-  }
-  if (grpc !== undefined && management !== undefined && collide(management.listen, grpc)) {
-    findings.push({ path: ['server', 'grpc', 'listen'], message: 'is the address of management.listen' });
-  }
+  const findings = [...collisions({ server, management }), ...tlsFindings(server)];
   if (session === undefined) return findings;
   const { domain, sameSite } = session.cookie;
   if (domain !== undefined && isIP(domain) !== 0) {
@@ -31,6 +22,42 @@ export function checkListeners({ server, management, session }: Readable): reado
   if (server !== undefined && sameSite === 'none' && server.publicUrl.startsWith('http:')) {
     const message = 'none needs server.publicUrl with https';
     findings.push({ path: ['session', 'cookie', 'sameSite'], message });
+  }
+  return findings;
+}
+
+function collisions({ server, management }: Pick<Readable, 'server' | 'management'>): Finding[] {
+  const listeners: readonly { path: readonly string[]; address: ListenAddress | undefined }[] = [
+    { path: ['server', 'listen'], address: server?.listen },
+    { path: ['management', 'listen'], address: management?.listen },
+    { path: ['server', 'grpc', 'listen'], address: server?.grpc?.listen },
+    { path: ['server', 'redirect', 'listen'], address: server?.redirect?.listen },
+  ];
+  return listeners.flatMap(({ path, address }, index) => {
+    const other = listeners
+      .slice(0, index)
+      .find(
+        (before) => address !== undefined && before.address !== undefined && collide(before.address, address),
+      );
+    return other === undefined ? [] : [{ path, message: `is the address of ${other.path.join('.')}` }];
+  });
+}
+
+function tlsFindings(server: Readable['server']): Finding[] {
+  if (server === undefined) return [];
+  const { tls, redirect, publicUrl } = server;
+  const isHttps = publicUrl.startsWith('https:');
+  const findings: Finding[] = [];
+  if (redirect !== undefined && !isHttps) {
+    findings.push({ path: ['server', 'redirect'], message: 'leads to https, but server.publicUrl is http' });
+  }
+  if (tls === undefined) return findings;
+  if (!isHttps) {
+    findings.push({ path: ['server', 'publicUrl'], message: 'must be https: the gateway itself ends TLS' });
+  }
+  const read = readTlsIdentity(tls);
+  if (read.identity === undefined) {
+    findings.push({ path: ['server', 'tls', read.file], message: read.fault });
   }
   return findings;
 }

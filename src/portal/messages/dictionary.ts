@@ -1,4 +1,5 @@
 /** What every language must say. Counts and durations are functions, because each language inflects them its own way. */
+import type { PasswordRefusal } from '../../identity/outcome.ts';
 
 /** Statuses that have a page; each has a title and one sentence about what to do. */
 export const errorStatuses = [
@@ -21,6 +22,8 @@ export interface Messages {
     readonly username: string;
     readonly password: string;
     readonly provider: string;
+    /** Which one is left to the account name. */
+    readonly anyProvider: string;
     readonly submit: string;
     readonly or: string;
     readonly continueWith: (provider: string) => string;
@@ -37,6 +40,28 @@ export interface Messages {
     readonly ticketRefused: string;
     /** The ticket is right, the account may not. */
     readonly ticketDenied: string;
+  };
+  readonly passwordChange: {
+    readonly title: string;
+    readonly failedTitle: string;
+    readonly mustChange: string;
+    readonly expired: string;
+    readonly current: string;
+    readonly fresh: string;
+    readonly again: string;
+    readonly submit: string;
+    /** Above the link to the operator's own page. */
+    readonly elsewhere: string;
+    readonly elsewhereLink: string;
+    readonly nowhere: string;
+    readonly backToSignIn: string;
+    readonly refusals: Readonly<Record<PasswordRefusal, string>>;
+    /** Behind a refusal of the directory: nothing is lost. */
+    readonly kept: string;
+    /** The outage may have come before or after the change. */
+    readonly unavailable: string;
+    /** On the sign-in page, when the sign-in that follows a change did not succeed. */
+    readonly changed: string;
   };
   readonly portal: {
     readonly title: string;

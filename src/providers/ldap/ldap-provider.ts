@@ -1,5 +1,6 @@
 /** Verifies passwords in a directory. Knows providers and people; how a directory is asked is the directory's. */
 import type { Directory } from '../../directory/directory.ts';
+import { toNameClaims } from '../../identity/account-name.ts';
 import type { Credential } from '../../identity/credential.ts';
 import type { AuthenticationOutcome, PasswordChangeOutcome, RefreshOutcome } from '../../identity/outcome.ts';
 import type { Principal } from '../../identity/principal.ts';
@@ -10,6 +11,7 @@ import type { LdapProviderOptions } from './options.ts';
 /** The directory stays the caller's: several providers may share it, so disposing of one does not close it. */
 export function createLdapProvider(options: LdapProviderOptions, directory: Directory): Provider {
   const { name } = options;
+  const claims = toNameClaims(options);
   return {
     name,
     type: options.type,
@@ -19,7 +21,10 @@ export function createLdapProvider(options: LdapProviderOptions, directory: Dire
       if (credential.kind !== 'password') return { kind: 'not-applicable' };
       if (credential.provider !== undefined && credential.provider !== name)
         return { kind: 'not-applicable' };
-      const outcome = await directory.verify(credential.username, credential.password, attempt);
+      const outcome = await directory.verify(credential.username, credential.password, {
+        ...attempt,
+        claims,
+      });
       if (outcome.kind === 'rejected') {
         const { reason, passwordChange: way } = outcome;
         if (way === undefined) return { kind: 'rejected', reason };
@@ -29,7 +34,7 @@ export function createLdapProvider(options: LdapProviderOptions, directory: Dire
     },
 
     async changePassword(change: PasswordChange, attempt: Attempt): Promise<PasswordChangeOutcome> {
-      return await directory.changePassword(change.username, change.passwords, attempt);
+      return await directory.changePassword(change.username, change.passwords, { ...attempt, claims });
     },
 
     async refresh(principal: Principal, signal: AbortSignal): Promise<RefreshOutcome> {

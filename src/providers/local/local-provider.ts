@@ -1,12 +1,12 @@
 /** Accounts of the configuration file. Knows their hashes; the throttle and the time of a refusal are the chain's. */
 import { GatewayError } from '../../errors.ts';
+import { foldAccount } from '../../identity/account-name.ts';
 import type { Credential } from '../../identity/credential.ts';
 import type { GroupTable } from '../../identity/group.ts';
 import type { AuthenticationOutcome, RefreshOutcome } from '../../identity/outcome.ts';
 import type { Principal } from '../../identity/principal.ts';
 import { createDecoyHash, type PasswordHash, PasswordVerifier, parsePasswordHash } from '../password-hash.ts';
 import type { Attempt, Provider } from '../provider.ts';
-import { foldAccount } from '../throttle.ts';
 import { generatedAccount } from './generated-passwords.ts';
 import type { LocalProviderOptions } from './options.ts';
 

@@ -1,0 +1,86 @@
+/** Makes the Node server of a listener: HTTP/1.1 in clear text, or HTTP/1.1 and HTTP/2 over TLS, with their limits. */
+import { createServer, type Server, type ServerOptions } from 'node:http';
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type SecureServerOptions,
+  type ServerHttp2Session,
+} from 'node:http2';
+import type { TlsIdentity } from '../lib/tls-identity.ts';
+
+export type HttpServer = Server | TlsServer;
+/** With `allowHTTP1` it has the connections of HTTP/1.1 too; its types do not say so. */
+type TlsServer = Http2SecureServer & Pick<Server, 'closeIdleConnections'>;
+
+/** `headBytes`: a longer request head is refused with 431. */
+export function createHttpServer(headBytes: number, tls: TlsIdentity | undefined): HttpServer {
+  return tls === undefined
+    ? createServer(limits(headBytes))
+    : (createSecureServer({ ...limits(headBytes), ...http2Limits(headBytes), ...secured(tls) }) as TlsServer);
+}
+
+export function isSecure(server: HttpServer): server is TlsServer {
+  return 'updateSettings' in server;
+}
+
+/** Settings of TLS with this certificate. */
+export function secured({ certificate, key }: TlsIdentity): SecureServerOptions {
+  return { minVersion: 'TLSv1.2', handshakeTimeout: 10_000, cert: certificate, key };
+}
+
+function limits(headBytes: number): ServerOptions {
+  return {
+    maxHeaderSize: headBytes,
+    requireHostHeader: false,
+    headersTimeout: 10_000,
+    // Uploads through the proxy may be long: the body has its own idle limit, the listener's socket time-out.
+    requestTimeout: 0,
+    // Longer than nginx keeps idle connections (60 s), so that nginx closes first and no request meets a closing socket.
+    keepAliveTimeout: 65_000,
+    // Connections that ran out of time are closed together: often, so that they are few each time.
+    connectionsCheckingInterval: 250,
+    optimizeEmptyRequests: true,
+    noDelay: true,
+  };
+}
+
+/** Frames and streams beyond these end the connection; resets are counted by Node itself (CVE-2023-44487). */
+function http2Limits(headBytes: number): SecureServerOptions {
+  return {
+    allowHTTP1: true,
+    settings: {
+      maxConcurrentStreams: 100,
+      maxHeaderListSize: headBytes,
+      // With the default of 64 KiB an upload waits for the way there and back again and again.
+      initialWindowSize: 131_072,
+    },
+    // In megabytes: room for the windows of all streams. Beyond it new streams are refused.
+    maxSessionMemory: 32,
+    maxHeaderListPairs: 256,
+    maxSessionInvalidFrames: 100,
+    maxSessionRejectedStreams: 100,
+  };
+}
+
+/** The open HTTP/2 connections of a server. */
+export class Http2Sessions {
+  readonly #open = new Set<ServerHttp2Session>();
+
+  constructor(server: Http2SecureServer) {
+    server.on('session', (session) => {
+      this.#open.add(session);
+      session.once('close', () => this.#open.delete(session));
+      // The other side broke the protocol or the connection: nothing of it can be answered any more.
+      session.on('error', () => session.destroy());
+    });
+  }
+
+  /** Says goodbye (GOAWAY); requests under way are answered. */
+  end(): void {
+    for (const session of this.#open) session.close();
+  }
+
+  cut(): void {
+    for (const session of this.#open) session.destroy();
+  }
+}
