@@ -115,6 +115,8 @@ export class LdapConnection {
     );
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.on('close', () => this.destroy('the server closed the connection'));
+    // An exchange before this left it paused.
+    socket.resume();
     if (socket.destroyed) this.destroy('the server closed the connection');
   }
 

@@ -60,6 +60,12 @@ export function encodeBind(messageId: number, dn: string, password: Secret): Buf
   return encodeMessage(messageId, request, policyControls);
 }
 
+/** SASL EXTERNAL (RFC 4513 section 5.2.3) without a name: as whom the certificate of the handshake says. */
+export function encodeExternalBind(messageId: number): Buffer {
+  const credentials = element(0xa3, octets('EXTERNAL'), octets(''));
+  return encodeMessage(messageId, element(0x60, version3, octets(''), credentials));
+}
+
 export function encodePasswordChange(messageId: number, change: EncodedPasswordChange): Buffer {
   if (change.kind === 'extended') {
     const request = element(0x77, octets(change.oid, 0x80), octets(change.value, 0x81));

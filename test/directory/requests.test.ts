@@ -6,6 +6,7 @@ import { equals, isPresent } from '#src/directory/filter.ts';
 import { encodePasswordModify, encodeUnicodePassword } from '#src/directory/password-encoding.ts';
 import {
   encodeBind,
+  encodeExternalBind,
   encodePasswordChange,
   encodeSearch,
   encodeStartTls,
@@ -40,6 +41,11 @@ const vectors: readonly { name: string; bytes: Buffer; hex: string }[] = [
     name: 'a bind',
     bytes: encodeBind(1, 'cn=я', new Secret('p')),
     hex: `3031020101 600d 020103 0405 636e3dd18f 800170 ${policy}`,
+  },
+  {
+    name: 'a bind as whom the certificate says',
+    bytes: encodeExternalBind(1),
+    hex: '3018020101 6013 020103 0400 a30c 0408 45585445524e414c 0400',
   },
   {
     name: 'a change of a password by its own operation',
