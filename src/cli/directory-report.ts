@@ -1,7 +1,7 @@
 /** The outcome of `vratar directory test` as facts for programs and as text for people. Neither ever holds a password. */
 import type { Examination } from '../directory/examination.ts';
 import type { DirectoryOptions } from '../directory/options.ts';
-import type { RejectionReason } from '../identity/outcome.ts';
+import type { PasswordChangeWay, RejectionReason } from '../identity/outcome.ts';
 
 export type Verdict = 'accepted' | 'rejected' | 'unavailable' | 'misconfigured';
 
@@ -120,7 +120,8 @@ function sentenceOf(
   if (outcome.kind === 'rejected') {
     const seen = entry === undefined ? [] : evidenceOf(outcome.reason, entry.status);
     const evidence = seen.length === 0 ? '' : ` (${seen.join('; ')})`;
-    return `${works}: ${user} is not let in, because ${reasons[outcome.reason] ?? outcome.reason}${evidence}.`;
+    const way = outcome.passwordChange === undefined ? '' : `; ${wayOut(outcome.passwordChange)}`;
+    return `${works}: ${user} is not let in, because ${reasons[outcome.reason] ?? outcome.reason}${evidence}${way}.`;
   }
   const { username, groups } = outcome.person;
   if (verdict === 'misconfigured') {
@@ -154,6 +155,17 @@ function evidenceOf(
       ({ attribute, value, meaning }) =>
         `${attribute} ${value}${meaning === undefined ? '' : `: ${meaning}`}`,
     );
+}
+
+function wayOut(way: PasswordChangeWay): string {
+  switch (way.kind) {
+    case 'here':
+      return 'the sign-in page asks for a new one';
+    case 'elsewhere':
+      return `the sign-in page links to ${way.url}`;
+    case 'nowhere':
+      return 'the sign-in page cannot change it (passwordChange, passwordChangeUrl)';
+  }
 }
 
 function rolesOf(roles: readonly string[]): string {

@@ -11,6 +11,7 @@ export function adviceFor(config: Readable): readonly Finding[] {
   return [
     ...adviceOnGrpc(config),
     ...adviceOnCertificate(config),
+    ...adviceOnDirectoryKeys(config),
     ...adviceOnCompatibility(config),
     ...adviceOnCookie(config),
     ...adviceOnAccounts(config),
@@ -49,11 +50,19 @@ function adviceOnCertificate({ server, applications }: Readable): readonly Findi
       findings.push({ path: ['applications', index, 'hosts', position], message: uncovered(host) });
     });
   });
-  if ((statSync(server.tls.keyFile).mode & 0o077) !== 0) {
-    const message = 'the file is readable for other accounts; make its mode 0600';
-    findings.push({ path: ['server', 'tls', 'keyFile'], message });
-  }
-  return findings;
+  return [...findings, ...adviceOnKeyFile(server.tls.keyFile, ['server', 'tls', 'keyFile'])];
+}
+
+function adviceOnDirectoryKeys({ directories }: Readable): readonly Finding[] {
+  return directories.flatMap((directory, index) =>
+    adviceOnKeyFile(directory?.tls.keyFile, ['directories', index, 'tls', 'keyFile']),
+  );
+}
+
+function adviceOnKeyFile(file: string | undefined, path: Finding['path']): readonly Finding[] {
+  const found = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false });
+  if (found === undefined || (found.mode & 0o077) === 0) return [];
+  return [{ path, message: 'the file is readable for other accounts; make its mode 0600' }];
 }
 
 /** The documented nginx configuration of oauth2-proxy hands the client's own X-Forwarded-For on. */

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, GatewayError } from '../errors.ts';
 import type { NameClaims } from '../identity/account-name.ts';
 import type { GroupTable } from '../identity/group.ts';
-import type { RejectionReason } from '../identity/outcome.ts';
+import type { PasswordChangeWay, RejectionReason } from '../identity/outcome.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Secret } from '../lib/secret.ts';
 import { createLogger } from '../observability/logger.ts';
@@ -36,7 +36,12 @@ export interface ExaminationOptions {
 
 export type ExaminationOutcome =
   | { readonly kind: 'accepted'; readonly person: DirectoryPerson }
-  | { readonly kind: 'rejected'; readonly reason: RejectionReason }
+  | {
+      readonly kind: 'rejected';
+      readonly reason: RejectionReason;
+      /** Told to who knows the password that has to be changed. */
+      readonly passwordChange?: PasswordChangeWay;
+    }
   /** The directory could not be asked, or could not answer. */
   | {
       readonly kind: 'unanswered';
@@ -201,7 +206,9 @@ class View {
       return { kind: 'accepted', person: judged.person };
     }
     if (this.#entry === undefined) this.#step('find');
-    return { kind: 'rejected', reason: judged.reason };
+    const { reason } = judged;
+    const way = 'passwordChange' in judged ? judged.passwordChange : undefined;
+    return { kind: 'rejected', reason, ...(way === undefined ? {} : { passwordChange: way }) };
   }
 
   seen(settings: PeopleSettings): Pick<Examination, 'steps' | 'entry' | 'bind'> {

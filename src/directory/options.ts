@@ -215,7 +215,8 @@ const fields = z.strictObject({
 });
 
 /** What no single field can say. That passwords stay off the wire in clear text is a check of the whole configuration. */
-export const directoryOptions = fields.superRefine((options, context) => {
+export const directoryOptions = fields.superRefine((parsed, context) => {
+  const options = Array.isArray(parsed.servers) ? parsed : { ...parsed, servers: [] };
   options.servers.forEach((url, index) => {
     const issue = (message: string): void =>
       context.addIssue({ code: 'custom', path: ['servers', index], message });
@@ -228,9 +229,12 @@ export const directoryOptions = fields.superRefine((options, context) => {
       issue('startTls is for ldap:// servers; this one is encrypted from the start');
     }
   });
-  refineEncryption(options, (path, message) =>
-    context.addIssue({ code: 'custom', path: [...path], message }),
-  );
+  // What it reads may be of any type as long as something was refused.
+  if (context.issues.length === 0) {
+    refineEncryption(options, (path, message) =>
+      context.addIssue({ code: 'custom', path: [...path], message }),
+    );
+  }
   const { groups, kind } = options;
   const obstacle = options.passwordChange === 'directory' ? whyNoPasswordChange(options) : undefined;
   if (obstacle !== undefined) {

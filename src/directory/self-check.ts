@@ -152,7 +152,7 @@ export class DirectorySelfCheck implements AsyncDisposable {
     for (const [key, { directory, finding }] of now) {
       const { code, level, server, message } = finding;
       if (!this.#findings.has(key)) {
-        logger.warn('directory.finding', { directory, server, finding: code, level, message });
+        logger.warn('directory.finding', { directory, server, finding: code, severity: level, message });
       }
       this.#findings.set(key, { directory, finding });
     }

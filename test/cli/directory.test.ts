@@ -171,6 +171,13 @@ for (const { kind, server, whyNot, start } of kindsUnderTest) {
       });
     }
 
+    test('says to who knows an old password that the sign-in page asks for a new one', async () => {
+      const { code, report: found } = await report([...corp, '--user', 'newcomer'], passwordOf('newcomer'));
+      assert.equal(code, 1);
+      assert.equal(found.reason, 'password-must-change');
+      assert.match(found.sentence, /must be changed first.*; the sign-in page asks for a new one\.$/);
+    });
+
     test('says that nobody has the name', async () => {
       const { code, report: found } = await report([...corp, '--user', 'no*body']);
       assert.equal(code, 1);

@@ -57,6 +57,8 @@ export const attackClasses = [
   'config-and-prototype',
   'ldap',
   'logging-and-metrics',
+  'preauth',
+  'xml-soap-rest',
 ] as const;
 
 const folder = new URL('../vectors/corpus/', import.meta.url);

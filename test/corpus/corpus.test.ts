@@ -15,6 +15,7 @@ import {
   runRedirectList,
   runRedirectRow,
 } from './login-rows.ts';
+import { mailboxStories } from './mailbox-stories.ts';
 import { notRun } from './not-run.ts';
 import { Rig } from './rig.ts';
 import { sessionStories } from './session-stories.ts';
@@ -40,6 +41,7 @@ const stories: Readonly<Record<string, Story>> = {
   ...directoryStories,
   ...sessionStories,
   ...loadStories,
+  ...mailboxStories,
 };
 
 /**

@@ -106,6 +106,21 @@ const checks: Readonly<Record<string, Check<never>>> = {
     const prefix = await seen.site.fill(expected);
     assert.ok(location.startsWith(prefix), location);
   },
+  location_param: (expected: Record<string, string>, seen) => {
+    const { searchParams } = locationOf(seen);
+    for (const [name, value] of Object.entries(expected)) assert.equal(searchParams.get(name), value, name);
+  },
+  location_lacks_param: (expected: string[], seen) => {
+    const [location] = headerValues(answerOf(seen), 'location');
+    const names = location === undefined ? [] : [...locationOf(seen).searchParams.keys()];
+    for (const name of expected) assert.ok(!names.includes(name), name);
+  },
+  // The answer's own date counts whole seconds, cut off.
+  timestamp_skew_ms_max: (expected: number, seen) => {
+    const [date = ''] = headerValues(answerOf(seen), 'date');
+    const skewMs = Number(locationOf(seen).searchParams.get('timestamp')) - Date.parse(date);
+    assert.ok(skewMs >= -expected && skewMs <= expected + 1_000, `${skewMs} ms`);
+  },
   form_redirect_value: (expected: string, seen) =>
     assert.equal(/name="rd" value="([^"]*)"/.exec(answerOf(seen).body)?.[1], expected),
   set_cookie: (expected: Record<string, Record<string, unknown>>, seen) => {
@@ -270,6 +285,11 @@ function received({ upstreamCompleted }: Observation): UpstreamRequest {
 function answerOf({ answer }: Observation): WireAnswer {
   assert.ok(answer !== undefined, 'there was no answer');
   return answer;
+}
+
+function locationOf(seen: Observation): URL {
+  const [location = ''] = headerValues(answerOf(seen), 'location');
+  return new URL(location, `https://${hosts.portal}`);
 }
 
 function filled(value: string, { peer, site }: Observation): string {

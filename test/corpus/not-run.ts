@@ -55,4 +55,12 @@ export const notRun: Readonly<Record<string, NotRun>> = {
   'LD-029': later('directories of the kind activeDirectory'),
   'LD-030': later('directories of the kind activeDirectory'),
   'LM-008': later('administration over HTTP'),
+  'XS-005': later('sign-in at a REST service'),
+  'XS-006': later('sign-in at a REST service'),
+  'XS-007': later('sign-in at a REST service'),
+  'XS-008': later('sign-in at a REST service'),
+  'XS-009': later('sign-in at a REST service'),
+  'XS-010': later('sign-in at a REST service'),
+  'XS-011': later('sign-in at a REST service'),
+  'XS-012': later('sign-in at a REST service'),
 };

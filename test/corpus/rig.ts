@@ -1,4 +1,5 @@
 /** The servers of the corpus and everything a row's text stands for: gateways by set-up, sessions, tokens, addresses. */
+import { startMail } from '#test/preauth/site.ts';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
 import type { Slapd } from '#test/servers/slapd.ts';
 import { csrfOf, Visitor } from '#test/support/http-client.ts';
@@ -16,6 +17,7 @@ const addresses: Readonly<Record<string, string>> = {
   '{verify}': '/_vratar/auth/traefik',
   '{verifyNginx}': '/_vratar/auth/nginx',
   '{metrics}': '/metrics',
+  '{preauth}': '/_vratar/zimbra/mail',
 };
 
 export const sessionCookieName = '__Host-gw';
@@ -80,7 +82,7 @@ export class Site {
     let filled = expandRepeats(text);
     for (const [name, path] of Object.entries(addresses)) filled = filled.replaceAll(name, path);
     // Anything in braces that is left would be an address this version does not have.
-    const unknown = /\{(oidcStart|backchannel|frontchannel|preauth|adminApi|selfApi)\}/.exec(filled);
+    const unknown = /\{(oidcStart|backchannel|frontchannel|adminApi|selfApi)\}/.exec(filled);
     if (unknown !== null) throw new Error(`${unknown[0]} has no address`);
     const parts = filled.split(
       /(\$(?:pct\(cookie\(\w+\)\)|b64\([^)]*\)|cookie\([\w, =+-]+\)|chunk\(\w+,\d\)|value\([\w-]+\)|loginform\([^)]*\)|csrf))/,
@@ -176,6 +178,7 @@ export class Rig implements AsyncDisposable {
       {
         upstream: upstream.url,
         directories: faulty?.servers ?? [slapd.url],
+        ...(setup['mailbox'] === true ? { mail: this.#resources.use(await startMail()).url } : {}),
         ...(faulty === undefined
           ? {}
           : { directoryOptions: { timeout: `${operationTimeoutMs}ms`, ...faulty.options } }),

@@ -1,5 +1,6 @@
 /** The configuration the rows assume, and what a row's `setup` makes of it. */
 import { createPasswordHash } from '#src/providers/password-hash.ts';
+import { key } from '#test/preauth/site.ts';
 import type { AttackRow, Setup } from './attack-rows.ts';
 import { directoryOptions, megaGroup, rightPassword } from './people.ts';
 
@@ -13,6 +14,8 @@ export const hosts = {
 export interface SiteServers {
   readonly upstream: string;
   readonly directories: readonly string[];
+  /** Address of a mail server. */
+  readonly mail?: string;
   readonly directoryOptions?: Readonly<Record<string, unknown>>;
 }
 
@@ -67,13 +70,13 @@ const ownSetups: Readonly<Record<string, Setup>> = {
   'GR-004': { trustedProxies: ['192.0.2.10/32'] },
 };
 
-export function setupOf({ id, input }: AttackRow): Setup {
-  const own = ownSetups[id] ?? {};
+export function setupOf({ id, class: className, input }: AttackRow): Setup {
+  const own = ownSetups[id] ?? (className === 'preauth' ? { mailbox: true } : {});
   return typeof input.setup === 'object' ? { ...input.setup, ...own } : own;
 }
 
 export async function siteConfig(
-  { upstream, directories, directoryOptions: ownOptions = {} }: SiteServers,
+  { upstream, directories, mail, directoryOptions: ownOptions = {} }: SiteServers,
   setup: Setup,
 ): Promise<Record<string, unknown> & { server: Record<string, unknown> }> {
   mirrorHash ??= createPasswordHash(rightPassword);
@@ -120,6 +123,9 @@ export async function siteConfig(
         ],
       },
     ],
+    ...(mail === undefined
+      ? {}
+      : { zimbra: [{ name: 'mail', url: mail, domains: { 'example.test': { preauthKey: key } } }] }),
     applications: [
       app,
       ...(typeof prefix === 'string'

@@ -48,11 +48,12 @@ test('a finding is told once, stays on the readiness page as long as it holds, a
     { ...line, time: 0 },
     {
       time: 0,
-      level: 'problem',
+      level: 'warn',
       event: 'directory.finding',
       directory: 'corp',
       server: slapd.url,
       finding: 'groups-base-missing',
+      severity: 'problem',
       message: `groups.baseDn ${late} does not exist or is not readable; correct it or grant read access.`,
     },
   );

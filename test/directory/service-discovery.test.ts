@@ -127,7 +127,10 @@ test('servers come in order of priority, whatever is drawn, and none gets lost',
         some.map(({ host, priority }) => [`ldaps://${host}.example.com:636`, priority]),
       );
       const priorities = urls.map((url) => priorityOf.get(url) ?? -1);
-      assert.deepEqual(priorities, priorities.toSorted((a, b) => a - b));
+      assert.deepEqual(
+        priorities,
+        priorities.toSorted((a, b) => a - b),
+      );
       assert.equal(urls.length, some.length);
     }),
   );

@@ -7,7 +7,7 @@ import { kindsUnderTest, type RunningDirectory } from '#test/servers/directory-k
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
 import { type Received, startUpstream, type TestUpstream, valuesOf } from '#test/servers/upstream.ts';
 import { ManualClock } from '#test/support/clock.ts';
-import { type Answer, Visitor } from '#test/support/http-client.ts';
+import { type Answer, hiddenFieldsOf, Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 
 const host = ['Host', 'wiki.example.test'] as const;
@@ -200,12 +200,6 @@ function config({ options, dnOf }: RunningDirectory, upstream: string): Record<s
   };
 }
 
-/** As a browser sends them back. */
-function hiddenFields(page: string): Record<string, string> {
-  const fields = page.matchAll(/type="hidden" name="([^"]+)" value="([^"]*)"/g);
-  return Object.fromEntries(Array.from(fields, ([, name, value]) => [name, value]));
-}
-
 function offerIn(page: string): Offer | undefined {
   if (page.includes('action="/_vratar/password"')) return 'form';
   return page.includes(messages.en.passwordChange.nowhere) ? 'advice' : undefined;
@@ -287,7 +281,7 @@ for (const { kind, server, whyNot, start } of kindsUnderTest) {
       const { visitor, answer } = await signIn(username, password);
       assert.equal(answer.status, 401);
       const changed = await visitor.submit('/_vratar/password', {
-        ...hiddenFields(answer.body),
+        ...hiddenFieldsOf(answer.body),
         username,
         password,
         newPassword: 'Новый-Passw0rd-1',
@@ -300,6 +294,24 @@ for (const { kind, server, whyNot, start } of kindsUnderTest) {
       assert.equal(lastReason(), 'wrong-password');
       assert.equal((await signIn(username, 'Новый-Passw0rd-1')).answer.status, 303);
     });
+
+    if (kind === 'freeIpa') {
+      test('somebody whose new password does not open a session yet is told that it was changed', async () => {
+        // 389-ds without FreeIPA's plug-in does not move the date that says "expired".
+        const { visitor, answer } = await signIn('newcomer', passwordOf('newcomer'));
+        const changed = await visitor.submit('/_vratar/password', {
+          ...hiddenFieldsOf(answer.body),
+          username: 'newcomer',
+          password: passwordOf('newcomer'),
+          newPassword: 'Fresh-Passw0rd-1',
+          newPasswordAgain: 'Fresh-Passw0rd-1',
+        });
+        assert.equal(changed.status, 200);
+        assert.ok(changed.body.includes(messages.en.passwordChange.changed));
+        assert.ok(changed.body.includes('action="/_vratar/login"'));
+        assert.deepEqual(changed.values('set-cookie'), []);
+      });
+    }
 
     test('somebody who guesses three times is locked out, with the right password too', async () => {
       for (let attempt = 0; attempt < 3; attempt++) {

@@ -26,14 +26,13 @@ const login = `/_vratar/login?rd=${encodeURIComponent(rd)}`;
 
 let kdc: Kdc;
 let gateway: TestGateway;
+// Also when one of them does not start, the others must end, or the test process never does.
+const resources = new AsyncDisposableStack();
 before(async () => {
-  kdc = await startKdc({ services });
-  gateway = await startKerberosSite(kdc);
+  kdc = resources.use(await startKdc({ services }));
+  gateway = resources.use(await startKerberosSite(kdc));
 });
-after(async () => {
-  await gateway[Symbol.asyncDispose]();
-  await kdc[Symbol.asyncDispose]();
-});
+after(async () => await resources.disposeAsync());
 
 /** A keytab that is in order while the gateway starts. */
 async function unusable(name: string): Promise<string> {

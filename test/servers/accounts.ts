@@ -17,6 +17,8 @@ export interface Account {
   readonly givenName: string;
   readonly familyName: string;
   readonly email: string;
+  /** Name with a suffix of its own: userPrincipalName, krbPrincipalName. OpenLDAP has none. */
+  readonly principal?: string;
   readonly state: AccountState;
 }
 
@@ -42,6 +44,7 @@ export const accounts: readonly Account[] = [
     givenName: 'Фёдор',
     familyName: 'Петров',
     email: 'fyodor@example.test',
+    principal: 'f.petrov@sales.test',
     state: 'normal',
   },
   {
@@ -53,6 +56,9 @@ export const accounts: readonly Account[] = [
     state: 'normal',
   },
   { ...plain('maria'), alias: 'maria.old' },
+  // The address of one is what the other may be called.
+  plain('petra'),
+  { ...plain('pavel'), email: 'petra@corp.test' },
   plain('deep'),
   plain('leaver'),
   plain('disabled', 'disabled'),

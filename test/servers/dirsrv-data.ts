@@ -120,7 +120,7 @@ export function accountEntries(): string {
 }
 
 function person(
-  { username, alias, password, givenName, familyName, email }: Account,
+  { username, alias, password, givenName, familyName, email, principal }: Account,
   more: Readonly<Record<string, string>>,
 ): string {
   return entry(accountOfUsers(username), {
@@ -131,6 +131,7 @@ function person(
     givenName,
     displayName: `${givenName} ${familyName}`,
     mail: email,
+    ...(principal === undefined ? {} : { krbPrincipalName: principal }),
     userPassword: password,
     // One without, as in a directory that was FreeIPA only later.
     ...(username === 'leaver' ? {} : { ipaUniqueID: uniqueId(username) }),

@@ -8,7 +8,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '#test/support/free-port.ts';
-import { createAuthority } from './certificates.ts';
+import { type Certificate, createAuthority } from './certificates.ts';
 import { type Daemon, runTool, startDaemon } from './daemon.ts';
 import { accountEntries, accountsSuffix, directoryManager, ipaSchema } from './dirsrv-data.ts';
 import { copyFolder, provisioned } from './provisioned.ts';
@@ -17,6 +17,8 @@ export interface Dirsrv extends AsyncDisposable {
   readonly url: string;
   readonly secureUrl: string;
   readonly caFile: string;
+  /** A certificate that the server takes for the service account. */
+  readonly serviceCertificate: Certificate;
   /** Applies LDIF change records as the Directory Manager. */
   modify(ldif: string): Promise<void>;
 }
@@ -61,6 +63,10 @@ export async function startDirsrv(): Promise<Dirsrv> {
       url: launched.url,
       secureUrl: launched.secureUrl,
       caFile: join(folder, 'ca.crt'),
+      serviceCertificate: {
+        certificateFile: join(folder, 'service.crt'),
+        keyFile: join(folder, 'service.key'),
+      },
       modify: async (ldif) => await change(launched.url, ldif),
       [Symbol.asyncDispose]: dispose,
     };
@@ -225,6 +231,14 @@ async function installCertificate(folder: string, configuration: string): Promis
     authority.caFile,
   ]);
   await copyFile(authority.caFile, join(folder, 'ca.crt'));
+  const service = await authority.issue({ hosts: ['vratar'] });
+  await copyFile(service.certificateFile, join(folder, 'service.crt'));
+  await copyFile(service.keyFile, join(folder, 'service.key'));
+  // Whoever shows a certificate is the one entry with its common name.
+  await writeFile(
+    join(configuration, 'certmap.conf'),
+    'certmap default default\ndefault:DNComps\ndefault:FilterComps cn\n',
+  );
 }
 
 async function change(url: string, ldif: string): Promise<void> {

@@ -86,7 +86,7 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
 async function writeSnippets(folder: string, { gateway, spoil }: NginxOptions): Promise<void> {
   const shipped = new URL('../../deploy/nginx/', import.meta.url);
   await mkdir(join(folder, 'snippets'));
-  for (const name of ['vratar-http.conf', 'vratar.conf', 'vratar-protect.conf']) {
+  for (const name of ['vratar-http.conf', 'vratar.conf', 'vratar-kerberos.conf', 'vratar-protect.conf']) {
     const whole = await readFile(new URL(name, shipped), 'utf8');
     const text = spoil === undefined ? whole : spoil(whole, name);
     await writeFile(

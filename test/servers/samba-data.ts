@@ -70,6 +70,7 @@ function details({
   username,
   email,
   alias,
+  principal,
   state,
 }: Account): Record<string, string | string[]> {
   return {
@@ -77,6 +78,7 @@ function details({
     sn: familyName,
     displayName: `${givenName} ${familyName}`,
     mail: email,
+    ...(principal === undefined ? {} : { userPrincipalName: principal }),
     uid: alias === undefined ? username : [username, alias],
     ...(state === 'disabled' ? { userAccountControl: String(normalAccount | disabled) } : {}),
     ...(state === 'password-must-change' ? { pwdLastSet: '0' } : {}),

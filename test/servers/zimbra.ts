@@ -331,7 +331,11 @@ function envelope(content: string): string {
 }
 
 function faultOf({ code, message }: Refusal): string {
-  return `<soap:Fault><soap:Code><soap:Value>soap:Sender</soap:Value></soap:Code><soap:Reason><soap:Text>${message}</soap:Text></soap:Reason><soap:Detail><Error xmlns="urn:zimbra"><Code>${code}</Code><Trace>qtp-1:1</Trace></Error></soap:Detail></soap:Fault>`;
+  return `<soap:Fault><soap:Code><soap:Value>soap:Sender</soap:Value></soap:Code><soap:Reason><soap:Text>${escapeText(message)}</soap:Text></soap:Reason><soap:Detail><Error xmlns="urn:zimbra"><Code>${code}</Code><Trace>qtp-1:1</Trace></Error></soap:Detail></soap:Fault>`;
+}
+
+function escapeText(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
 function unescape(text: string | undefined): string {

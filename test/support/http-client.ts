@@ -113,3 +113,12 @@ export function csrfOf(page: string): string {
   if (token === undefined) throw new Error('the page has no form');
   return token;
 }
+
+/** Hidden fields of the first form, as a browser sends them back. */
+export function hiddenFieldsOf(page: string): Record<string, string> {
+  const fields: Record<string, string> = {};
+  for (const [, name = '', value = ''] of page.matchAll(/type="hidden" name="([^"]+)" value="([^"]*)"/g)) {
+    fields[name] = value;
+  }
+  return fields;
+}
