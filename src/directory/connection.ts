@@ -1,37 +1,34 @@
 /**
- * One LDAP connection: one socket that we opened, one ldapts Client, never reconnected, thrown away when it dies.
- * The only importer of ldapts. Knows nothing of pools, retries or people.
- *
- * ldapts would reconnect by itself, anonymously and, after StartTLS, in clear text; so it gets its socket from a
- * function that refuses the second call, and its state flags and its time-out are not used.
+ * One LDAP connection: one socket that we opened, never opened again, thrown away when it dies. Numbers requests,
+ * knows which of them wait, and hands answers to whoever asked. Knows nothing of pools, retries or people.
  */
 import type { Socket } from 'node:net';
-import {
-  Attribute,
-  type BerWriter,
-  Change,
-  Client,
-  Filter,
-  PasswordPolicyControl,
-  ResultCodeError,
-  type SearchFilterValues,
-} from 'ldapts';
 import type { Secret } from '../lib/secret.ts';
+import { malformed } from './ber.ts';
 import { dial } from './dial.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { LdapEntry } from './entry.ts';
 import { failureOfResult, LdapFailure, resultCode } from './failures.ts';
-import type { EncodedFilter } from './filter.ts';
+import { MessageFramer } from './framing.ts';
 import type { EncodedPasswordChange } from './password-encoding.ts';
+import {
+  encodeBind,
+  encodePasswordChange,
+  encodeSearch,
+  encodeUnbind,
+  type SearchRequest,
+} from './requests.ts';
+import {
+  disconnectionOid,
+  type LdapResult,
+  type OpenMessage,
+  openMessage,
+  readEntry,
+  readResult,
+  responseTags,
+} from './responses.ts';
 
-export interface SearchRequest {
-  readonly baseDn: string;
-  readonly scope: 'base' | 'one' | 'sub';
-  readonly filter: EncodedFilter;
-  readonly attributes: readonly string[];
-  /** Entries; more of them cut the answer off there. */
-  readonly sizeLimit: number;
-}
+export type { SearchRequest } from './requests.ts';
 
 /** What the directory says of a password, tried or new, before anybody decides what it means. */
 export interface BindAnswer {
@@ -40,7 +37,7 @@ export interface BindAnswer {
   readonly policyError: number | undefined;
   /** Sign-ins left with an expired password; each bind uses one up. */
   readonly graceSignInsLeft: number | undefined;
-  /** The server's own words; empty for a success. Active Directory says there what its result code does not. */
+  /** The server's own words. Active Directory says there what its result code does not. */
   readonly diagnostic: string;
 }
 
@@ -56,33 +53,48 @@ export interface ConnectionOptions {
   readonly onClose: (connection: LdapConnection) => void;
 }
 
-interface PendingOperation {
+interface Operation {
+  /** For messages. */
+  readonly what: string;
+  readonly responseTag: number;
+  /** What was found so far. `undefined`: it is no search. */
+  readonly entries: LdapEntry[] | undefined;
+  /** 0: none. */
+  readonly maxEntries: number;
   readonly startedAt: number;
   isReported: boolean;
-  readonly fail: (failure: LdapFailure) => void;
+  readonly resolve: (result: LdapResult) => void;
+  readonly reject: (failure: LdapFailure) => void;
 }
 
 /** An answer to a bind is small: result, text, one control. */
-const maxBindAnswerBytes = 16_384;
-/** BindResponse, ModifyResponse, ExtendedResponse (RFC 4511 section 4). */
-const responseTags = { bind: 0x61, modify: 0x67, extended: 0x78 } as const;
+const maxAnswerBytes = 16_384;
+/** RFC 4511 section 4.1.1.1. */
+const maxMessageId = 2 ** 31 - 1;
+/** Result of a search that found more than `sizeLimit`. */
+const sizeLimitExceeded = 4;
 
 export class LdapConnection {
   readonly openedAt = performance.now();
   /** When the last operation ended. */
   lastUsedAt = this.openedAt;
   readonly #socket: Socket;
-  readonly #client: Client;
   readonly #options: ConnectionOptions;
   /** The server gives up before we do, so that one slow search does not cost the whole connection. */
   readonly #serverTimeLimitSeconds: number;
-  readonly #pending = new Set<PendingOperation>();
+  readonly #framer: MessageFramer;
+  /** By message id. */
+  readonly #pending = new Map<number, Operation>();
+  #lastMessageId = 0;
+  /** Requests of this turn of the event loop that leave together. */
+  #gathered: Buffer[] = [];
   #watch: NodeJS.Timeout | undefined;
   #burstBytes = 0;
   #isAlive = true;
-  #isGathering = false;
-  /** While a bind waits: what arrived since. Its presence keeps everything else off the connection. */
-  #bindAnswer: Buffer[] | undefined;
+  /** An operation that keeps everything else off the connection. */
+  #alone: Operation | undefined;
+  /** Its answer, believed once it is known that nothing follows. */
+  #aloneResult: LdapResult | undefined;
 
   /** Throws LdapFailure with stage `connect`. */
   static async open(
@@ -98,22 +110,13 @@ export class LdapConnection {
     this.#socket = socket;
     this.#options = options;
     this.#serverTimeLimitSeconds = Math.max(1, Math.floor((options.operationTimeoutMs * 0.6) / 1_000));
-    let isHandedOver = false;
-    const handOver = (): Socket => {
-      if (isHandedOver) throw new Error('an LDAP connection is used once');
-      isHandedOver = true;
-      return socket;
-    };
-    this.#client = new Client({
-      url: 'ldap://one-shot.invalid',
-      createConnection: handOver,
-      createSecureConnection: handOver as unknown as NonNullable<
-        ConstructorParameters<typeof Client>[0]['createSecureConnection']
-      >,
-    });
-    // Before the client's own listener, so that a bind's bytes are here when the client believes its answer.
-    socket.on('data', (chunk: Buffer) => this.#count(chunk));
+    this.#framer = new MessageFramer(options.maxBurstBytes, (bytes, start, end) =>
+      this.#accept(openMessage(bytes, start, end)),
+    );
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.on('close', () => this.destroy('the server closed the connection'));
+    // An exchange before this left it paused.
+    socket.resume();
     if (socket.destroyed) this.destroy('the server closed the connection');
   }
 
@@ -121,26 +124,20 @@ export class LdapConnection {
     return this.#isAlive;
   }
 
-  get inFlight(): number {
-    return this.#pending.size;
-  }
-
   /** Hot path: bench/ldap.ts. Throws LdapFailure with stage `operation`. */
   async search(request: SearchRequest): Promise<LdapEntry[]> {
-    if (this.#bindAnswer !== undefined) {
-      throw new TypeError('a search must not share a connection with a bind');
-    }
-    this.#gatherWrites();
-    const { searchEntries } = await this.#run('search', () =>
-      this.#client.search(request.baseDn, {
-        scope: request.scope,
-        filter: new RawFilter(request.filter),
-        attributes: withoutJson(request.attributes),
-        sizeLimit: request.sizeLimit,
-        timeLimit: this.#serverTimeLimitSeconds,
-      }),
+    if (this.#alone !== undefined) throw new TypeError('a search must not share a connection with a bind');
+    const entries: LdapEntry[] = [];
+    const { resultCode: code, diagnostic } = await this.#ask(
+      'search',
+      (id) => encodeSearch(id, request, this.#serverTimeLimitSeconds),
+      { responseTag: responseTags.searchDone, entries, maxEntries: request.sizeLimit },
     );
-    return searchEntries;
+    const isCut = code === sizeLimitExceeded && request.sizeLimit > 0;
+    if (code !== resultCode.success && !isCut) {
+      throw failureOfResult('the search', code, 'operation', toCause(diagnostic));
+    }
+    return entries;
   }
 
   /** The service's own bind: anything but success is a failure of this server. */
@@ -169,12 +166,10 @@ export class LdapConnection {
    * only when none came. Hot path: bench/ldap.ts.
    */
   async bind(dn: string, password: Secret): Promise<BindAnswer> {
-    // ldapts takes a few bare words for SASL mechanisms; a DN always has a "=". RFC 4513 section 5.1.2: an empty
-    // password is an anonymous bind, which servers answer with success.
+    // RFC 4513 sections 5.1.1 and 5.1.2: without a name or a password a bind is anonymous, and servers answer it with
+    // success.
     if (!dn.includes('=') || password.isEmpty) throw new TypeError('a bind needs a DN and a password');
-    return await this.#alone('bind', async (policy) => {
-      await this.#client.bind(dn, password.reveal(), policy);
-    });
+    return await this.#askAlone('bind', responseTags.bind, (id) => encodeBind(id, dn, password));
   }
 
   /**
@@ -182,61 +177,9 @@ export class LdapConnection {
    * came, and then nobody knows which password counts.
    */
   async changePassword(change: EncodedPasswordChange): Promise<BindAnswer> {
-    return await this.#alone(change.kind, async (policy) => {
-      if (change.kind === 'extended') {
-        await this.#client.exop(change.oid, change.value, policy);
-        return;
-      }
-      const { dn, attribute: type, oldValue, newValue } = change;
-      const changes = (
-        [
-          ['delete', oldValue],
-          ['add', newValue],
-        ] as const
-      ).map(
-        ([operation, value]) =>
-          new Change({ operation, modification: new Attribute({ type, values: [value] }) }),
-      );
-      await this.#client.modify(dn, changes, policy);
-    });
-  }
-
-  /** An operation that must not share the connection, and whose success is believed only when it is really there. */
-  async #alone(
-    what: keyof typeof responseTags,
-    start: (policy: PolicyControl) => Promise<void>,
-  ): Promise<BindAnswer> {
-    if (this.#pending.size > 0 || this.#bindAnswer !== undefined) {
-      throw new TypeError(`a ${what} must be alone on its connection`);
-    }
-    const received: Buffer[] = [];
-    this.#bindAnswer = received;
-    const policy = new PolicyControl();
-    let code: number = resultCode.success;
-    let diagnostic = '';
-    try {
-      await this.#run(what, async () => {
-        await start(policy);
-      });
-    } catch (error) {
-      if (!(error instanceof LdapFailure) || error.resultCode === undefined) throw error;
-      code = error.resultCode;
-      diagnostic = error.cause instanceof Error ? error.cause.message : '';
-    } finally {
-      this.#bindAnswer = undefined;
-    }
-    // ldapts reads a missing result code as success and takes any kind of response for the answer.
-    if (code === resultCode.success && !isSuccess(received, responseTags[what])) {
-      const reason = `the ${what} was answered with something else than its response`;
-      this.destroy(reason);
-      throw new LdapFailure(reason, { kind: 'protocol', stage: 'operation' });
-    }
-    return {
-      resultCode: code,
-      policyError: policy.value?.error,
-      graceSignInsLeft: policy.value?.graceAuthNsRemaining,
-      diagnostic,
-    };
+    return await this.#askAlone('change of a password', responseTags[change.kind], (id) =>
+      encodePasswordChange(id, change),
+    );
   }
 
   /** Says good-bye (RFC 4511 section 4.3) and waits at most half a second for the socket to close. */
@@ -250,11 +193,7 @@ export class LdapConnection {
         resolve();
       });
     });
-    // The client ends the socket once the request is written; one it never used it does not know.
-    this.#client
-      .unbind()
-      .finally(() => this.#socket.end())
-      .catch(() => this.#socket.destroy());
+    this.#socket.end(encodeUnbind(this.#nextMessageId()));
     await closed;
   }
 
@@ -267,79 +206,139 @@ export class LdapConnection {
   #retire(reason: string, kind: 'unavailable' | 'protocol'): void {
     this.#isAlive = false;
     clearInterval(this.#watch);
-    for (const operation of this.#pending) {
-      operation.fail(new LdapFailure(reason, { kind, stage: 'operation' }));
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    this.#alone = undefined;
+    for (const operation of pending) {
+      operation.reject(new LdapFailure(reason, { kind, stage: 'operation' }));
     }
     this.#options.onClose(this);
   }
 
-  #run<Result>(what: string, start: () => Promise<Result>): Promise<Result> {
-    return new Promise<Result>((resolve, reject) => {
+  /** An operation that changes whom the connection speaks for, or that must not be confused with another one. */
+  async #askAlone(
+    what: string,
+    responseTag: number,
+    encode: (messageId: number) => Buffer,
+  ): Promise<BindAnswer> {
+    if (this.#pending.size > 0) throw new TypeError(`a ${what} must be alone on its connection`);
+    return await this.#ask(what, encode, { responseTag, entries: undefined, maxEntries: 0 }, true);
+  }
+
+  #ask(
+    what: string,
+    encode: (messageId: number) => Buffer,
+    { responseTag, entries, maxEntries }: Pick<Operation, 'responseTag' | 'entries' | 'maxEntries'>,
+    isAlone = false,
+  ): Promise<LdapResult> {
+    return new Promise<LdapResult>((resolve, reject) => {
       if (!this.#isAlive) {
         reject(new LdapFailure('the connection is closed', { kind: 'unavailable', stage: 'operation' }));
         return;
       }
-      const operation: PendingOperation = {
-        startedAt: performance.now(),
+      const startedAt = performance.now();
+      const operation: Operation = {
+        what,
+        responseTag,
+        entries,
+        maxEntries,
+        startedAt,
         isReported: false,
-        fail: (failure) => {
-          this.#end(operation);
-          reject(failure);
-        },
+        resolve,
+        reject,
       };
-      this.#pending.add(operation);
+      const messageId = this.#nextMessageId();
+      this.#pending.set(messageId, operation);
+      if (isAlone) this.#alone = operation;
       this.#watch ??= setInterval(() => this.#inspect(), this.#inspectEveryMs()).unref();
-      start().then(
-        (result) => {
-          this.#end(operation);
-          resolve(result);
-        },
-        (error: unknown) => {
-          this.#end(operation);
-          reject(this.#translate(what, error));
-        },
-      );
+      this.#send(encode(messageId));
     });
+  }
+
+  /** Never one that waits for its answer. */
+  #nextMessageId(): number {
+    do this.#lastMessageId = (this.#lastMessageId % maxMessageId) + 1;
+    while (this.#pending.has(this.#lastMessageId));
+    return this.#lastMessageId;
   }
 
   /** Searches of one turn of the event loop leave in one system call, which is most of what sending costs. */
-  #gatherWrites(): void {
-    if (this.#isGathering || this.#pending.size === 0) return;
-    this.#isGathering = true;
-    this.#socket.cork();
-    setImmediate(() => {
-      this.#isGathering = false;
-      this.#socket.uncork();
-    });
+  #send(request: Buffer): void {
+    if (this.#pending.size === 1) {
+      this.#socket.write(request);
+    } else if (this.#gathered.push(request) === 1) {
+      setImmediate(() => {
+        const requests = this.#gathered;
+        this.#gathered = [];
+        if (this.#isAlive) this.#socket.write(Buffer.concat(requests));
+      });
+    }
   }
 
-  #end(operation: PendingOperation): void {
-    if (!this.#pending.delete(operation)) return;
+  #read(chunk: Buffer): void {
+    // What arrives behind our good-bye is of no interest.
+    if (!this.#isAlive) return;
+    this.#burstBytes += chunk.length;
+    const limit = this.#alone === undefined ? this.#options.maxBurstBytes : maxAnswerBytes;
+    if (this.#burstBytes > limit) {
+      this.destroy('the server sent too much', 'protocol');
+      return;
+    }
+    try {
+      this.#framer.push(chunk);
+      this.#believeAlone();
+    } catch (error) {
+      if (!(error instanceof LdapFailure)) throw error;
+      this.destroy(error.message, 'protocol');
+    }
+  }
+
+  #accept({ messageId, tag, reader }: OpenMessage): void {
+    if (this.#aloneResult !== undefined) throw malformed('something follows the answer to a bind');
+    const operation = this.#pending.get(messageId);
+    if (operation === undefined) {
+      this.#notice({ messageId, tag, reader });
+    } else if (tag === operation.responseTag) {
+      const result = readResult(reader, tag);
+      if (operation === this.#alone) {
+        this.#aloneResult = result;
+      } else {
+        this.#end(messageId);
+        operation.resolve(result);
+      }
+    } else if (operation.entries !== undefined && tag === responseTags.searchEntry) {
+      const { entries, maxEntries } = operation;
+      if (maxEntries === 0 || entries.length < maxEntries) entries.push(readEntry(reader));
+    } else if (operation.entries === undefined || tag !== responseTags.searchReference) {
+      // Of references to other servers nobody follows any (RFC 4511 section 4.5.3).
+      throw malformed(`the ${operation.what} was answered with another kind of response`);
+    }
+  }
+
+  /** The answer of an operation that must be alone, which therefore has to be all that arrived. */
+  #believeAlone(): void {
+    const operation = this.#alone;
+    const result = this.#aloneResult;
+    if (operation === undefined || result === undefined) return;
+    if (!this.#framer.isEmpty) throw malformed('something follows the answer to a bind');
+    this.#alone = undefined;
+    this.#aloneResult = undefined;
+    this.#end(this.#lastMessageId);
+    operation.resolve(result);
+  }
+
+  /** A message that answers nothing: only the server's own notices are allowed (RFC 4511 section 4.4). */
+  #notice({ messageId, tag, reader }: OpenMessage): void {
+    if (messageId !== 0 || tag !== responseTags.extended)
+      throw malformed('an answer to nothing that was asked');
+    const { name } = readResult(reader, tag);
+    if (name === disconnectionOid) this.destroy('the server gave notice of disconnection');
+  }
+
+  #end(messageId: number): void {
+    this.#pending.delete(messageId);
     this.#burstBytes = 0;
     this.lastUsedAt = performance.now();
-  }
-
-  #translate(what: string, error: unknown): LdapFailure {
-    // 248 is what ldapts says when it has no answer at all.
-    if (error instanceof ResultCodeError && error.code !== 248) {
-      return failureOfResult(`the ${what}`, error.code, 'operation', error);
-    }
-    const wasAlive = this.#isAlive;
-    this.destroy('the connection was lost');
-    // An error on a living socket is one of parsing: the server spoke, but not LDAP.
-    const kind =
-      wasAlive && !this.#socket.errored && !this.#socket.readableEnded ? 'protocol' : 'unavailable';
-    return new LdapFailure(`the ${what} got no answer`, { kind, stage: 'operation', cause: error });
-  }
-
-  #count(chunk: Buffer): void {
-    this.#burstBytes += chunk.length;
-    if (this.#bindAnswer !== undefined) {
-      this.#bindAnswer.push(chunk);
-      if (this.#burstBytes > maxBindAnswerBytes) this.destroy('the answer to a bind is too long', 'protocol');
-    } else if (this.#burstBytes > this.#options.maxBurstBytes) {
-      this.destroy('the server sent too much', 'protocol');
-    }
   }
 
   #inspectEveryMs(): number {
@@ -356,7 +355,7 @@ export class LdapConnection {
     }
     const now = performance.now();
     const { operationTimeoutMs, slowAfterMs, onSlow } = this.#options;
-    for (const operation of this.#pending) {
+    for (const operation of this.#pending.values()) {
       const waitedMs = now - operation.startedAt;
       if (waitedMs >= operationTimeoutMs) {
         // The others on this connection have most likely lost their answers too; they are tried again elsewhere.
@@ -371,68 +370,6 @@ export class LdapConnection {
   }
 }
 
-// ldapts turns every request into JSON for a debug line that is off; these three keep that cheap.
-
-const quietAttributes = new WeakMap<readonly string[], string[]>();
-
-function withoutJson(attributes: readonly string[]): string[] {
-  let quiet = quietAttributes.get(attributes);
-  if (quiet === undefined) {
-    quiet = Object.assign([...attributes], { toJSON: () => '(attributes)' });
-    quietAttributes.set(attributes, quiet);
-  }
-  return quiet;
-}
-
-class PolicyControl extends PasswordPolicyControl {
-  toJSON(): string {
-    return '(password policy)';
-  }
-}
-
-/** A filter encoded by filter.ts, written as it is. */
-class RawFilter extends Filter {
-  override readonly type: SearchFilterValues;
-  readonly #filter: EncodedFilter;
-
-  constructor(filter: EncodedFilter) {
-    super();
-    this.#filter = filter;
-    this.type = filter.tag as SearchFilterValues;
-  }
-
-  override write(writer: BerWriter): void {
-    writer.writeBuffer(this.#filter.content, this.#filter.tag);
-  }
-
-  override toString(): string {
-    return '(encoded)';
-  }
-
-  toJSON(): string {
-    return '(encoded)';
-  }
-}
-
-/** Whether `chunks` are exactly one response of this kind with result code 0 (RFC 4511 section 4.1.9). */
-function isSuccess(chunks: readonly Buffer[], tag: number): boolean {
-  const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-  const message = element(bytes, 0);
-  if (message?.tag !== 0x30 || message.end !== bytes.length) return false;
-  const id = element(bytes, message.start);
-  const response = id?.tag === 0x02 ? element(bytes, id.end) : undefined;
-  const code = response?.tag === tag ? element(bytes, response.start) : undefined;
-  return code?.tag === 0x0a && code.end === code.start + 1 && bytes[code.start] === resultCode.success;
-}
-
-/** The BER element at `at`; `undefined` when it is not whole. */
-function element(bytes: Buffer, at: number): { tag: number; start: number; end: number } | undefined {
-  const tag = bytes[at];
-  const first = bytes[at + 1];
-  if (tag === undefined || first === undefined) return undefined;
-  const lengthBytes = first < 0x80 ? 0 : first & 0x7f;
-  const start = at + 2 + lengthBytes;
-  if (lengthBytes > 4 || start > bytes.length) return undefined;
-  const length = lengthBytes === 0 ? first : bytes.readUIntBE(at + 2, lengthBytes);
-  return start + length > bytes.length ? undefined : { tag, start, end: start + length };
+function toCause(diagnostic: string): Error | undefined {
+  return diagnostic === '' ? undefined : new Error(diagnostic);
 }

@@ -5,7 +5,10 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Endpoint } from './endpoint.ts';
+import { exchange } from './exchange.ts';
 import { failureOfConnect, failureOfResult, LdapFailure } from './failures.ts';
+import { encodeStartTls } from './requests.ts';
+import { responseTags } from './responses.ts';
 
 export interface DialOptions {
   /** Limit of the whole, not of each step. */
@@ -34,7 +37,10 @@ export async function dial(endpoint: Endpoint, options: DialOptions): Promise<So
   try {
     await settled(tcp, 'connect');
     if (endpoint.transport === 'plain') return tcp;
-    if (endpoint.transport === 'startTls') await requestStartTls(tcp);
+    if (endpoint.transport === 'startTls') {
+      const { resultCode } = await exchange(tcp, 'StartTLS', encodeStartTls, responseTags.extended);
+      if (resultCode !== 0) throw failureOfResult('StartTLS', resultCode, 'connect');
+    }
     tls = connectTls({
       socket: tcp,
       host: endpoint.certificateName,
@@ -86,78 +92,4 @@ async function settled(socket: Socket, event: 'connect' | 'secureConnect', below
 
 function ignoreLateError(): void {
   // The 'close' event that follows is what the owner acts on.
-}
-
-/** ExtendedRequest 1.3.6.1.4.1.1466.20037 with message id 1 (RFC 4511 section 4.14.1). */
-const startTlsRequest = Buffer.from('301d02010177188016312e332e362e312e342e312e313436362e3230303337', 'hex');
-const maxStartTlsAnswerBytes = 4_096;
-
-async function requestStartTls(socket: Socket): Promise<void> {
-  socket.write(startTlsRequest);
-  const code = await new Promise<number>((resolve, reject) => {
-    let received: Buffer = Buffer.alloc(0);
-    const finish = (settle: () => void): void => {
-      socket.off('data', onData);
-      socket.off('error', onError);
-      socket.off('close', onClose);
-      socket.pause();
-      settle();
-    };
-    const fail = (message: string): void =>
-      finish(() => reject(new LdapFailure(message, { kind: 'protocol', stage: 'connect' })));
-    const onError = (error: Error): void => finish(() => reject(error));
-    const onClose = (): void =>
-      finish(() =>
-        reject(
-          new LdapFailure('the server closed the connection on StartTLS', {
-            kind: 'unavailable',
-            stage: 'connect',
-          }),
-        ),
-      );
-    const onData = (chunk: Buffer): void => {
-      received = Buffer.concat([received, chunk]);
-      const length = messageLength(received);
-      if (length === 'malformed' || received.length > maxStartTlsAnswerBytes) {
-        fail('StartTLS was answered with something else than LDAP');
-      } else if (length !== undefined && received.length > length) {
-        // Bytes behind the answer were put there in clear text, by whoever: they must not be read as protected.
-        fail('bytes follow the answer to StartTLS in clear text');
-      } else if (length === received.length) {
-        const answer = parseStartTlsAnswer(received);
-        if (answer === undefined) fail('StartTLS was answered with another message');
-        else finish(() => resolve(answer));
-      }
-    };
-    socket.on('data', onData);
-    socket.on('error', onError);
-    socket.on('close', onClose);
-  });
-  if (code !== 0) throw failureOfResult('StartTLS', code, 'connect');
-}
-
-/** Whole length of the BER message at the start of `bytes`; `undefined`: more bytes are needed to tell. */
-function messageLength(bytes: Buffer): number | 'malformed' | undefined {
-  if (bytes.length < 2) return undefined;
-  if (bytes[0] !== 0x30) return 'malformed';
-  const first = bytes[1] as number;
-  if (first < 0x80) return 2 + first;
-  const lengthBytes = first & 0x7f;
-  if (lengthBytes === 0 || lengthBytes > 2) return 'malformed';
-  return bytes.length < 2 + lengthBytes ? undefined : 2 + lengthBytes + bytes.readUIntBE(2, lengthBytes);
-}
-
-/** Result code of an ExtendedResponse ([APPLICATION 24]) to message 1; `undefined`: it is another message. */
-function parseStartTlsAnswer(message: Buffer): number | undefined {
-  const id = contentStart(message, 0);
-  if (message[id] !== 0x02 || message[id + 1] !== 1 || message[id + 2] !== 1) return undefined;
-  if (message[id + 3] !== 0x78) return undefined;
-  const code = contentStart(message, id + 3);
-  return message[code] === 0x0a && message[code + 1] === 1 ? message[code + 2] : undefined;
-}
-
-/** Where the content of the BER element at `at` begins. */
-function contentStart(message: Buffer, at: number): number {
-  const first = message[at + 1] ?? 0;
-  return at + 2 + (first < 0x80 ? 0 : first & 0x7f);
 }

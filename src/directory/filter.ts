@@ -3,6 +3,7 @@
  * filter (RFC 4511 section 4.5.1.7). No filter text is ever put together from a value, so there is nothing to escape.
  */
 import { GatewayError } from '../errors.ts';
+import { tags as berTags, element, octets } from './ber.ts';
 
 export type Placeholder = 'USERNAME' | 'ADDRESS' | 'DN';
 export type FilterValues = Readonly<Partial<Record<Placeholder, string>>>;
@@ -63,8 +64,7 @@ export function compileFilter(text: string): FilterTemplate {
 }
 
 export function equals(attribute: string, value: string | Buffer): EncodedFilter {
-  const bytes = typeof value === 'string' ? octets(value) : wrap(0x04, value);
-  return { tag: tags.equality, content: Buffer.concat([octets(attribute), bytes]) };
+  return { tag: tags.equality, content: Buffer.concat([octets(attribute), octets(value)]) };
 }
 
 export function isPresent(attribute: string): EncodedFilter {
@@ -134,7 +134,7 @@ function toBuilder(node: Node): Encoder {
     case 'comparison': {
       const { tag, value } = node;
       const attribute = octets(node.attribute);
-      return (values) => ({ tag, content: Buffer.concat([attribute, wrap(0x04, resolve(value, values))]) });
+      return (values) => ({ tag, content: Buffer.concat([attribute, octets(resolve(value, values))]) });
     }
     case 'present': {
       const encoded = isPresent(node.attribute);
@@ -145,7 +145,7 @@ function toBuilder(node: Node): Encoder {
       const { pieces } = node;
       return (values) => ({
         tag: tags.substrings,
-        content: Buffer.concat([attribute, wrap(0x30, Buffer.concat(encodePieces(pieces, values)))]),
+        content: Buffer.concat([attribute, element(berTags.sequence, ...encodePieces(pieces, values))]),
       });
     }
     case 'extensible': {
@@ -153,10 +153,10 @@ function toBuilder(node: Node): Encoder {
       return (values) => ({
         tag: tags.extensible,
         content: Buffer.concat([
-          rule === '' ? Buffer.alloc(0) : wrap(0x81, Buffer.from(rule)),
-          attribute === '' ? Buffer.alloc(0) : wrap(0x82, Buffer.from(attribute)),
-          wrap(0x83, resolve(value, values)),
-          matchesDn ? wrap(0x84, Buffer.from([0xff])) : Buffer.alloc(0),
+          rule === '' ? Buffer.alloc(0) : octets(rule, 0x81),
+          attribute === '' ? Buffer.alloc(0) : octets(attribute, 0x82),
+          octets(resolve(value, values), 0x83),
+          matchesDn ? octets(Buffer.from([0xff]), 0x84) : Buffer.alloc(0),
         ]),
       });
     }
@@ -171,7 +171,7 @@ function encodePieces(pieces: readonly Value[], values: FilterValues): Buffer[] 
   pieces.forEach((piece, index) => {
     const bytes = resolve(piece, values);
     const tag = index === 0 ? 0x80 : index === pieces.length - 1 ? 0x82 : 0x81;
-    if (bytes.length > 0) encoded.push(wrap(tag, bytes));
+    if (bytes.length > 0) encoded.push(octets(bytes, tag));
   });
   return encoded;
 }
@@ -186,27 +186,8 @@ function resolve(value: Value, values: FilterValues): Buffer {
   return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
 }
 
-function octets(text: string): Buffer {
-  return wrap(0x04, Buffer.from(text));
-}
-
 function toBytes(filter: EncodedFilter): Buffer {
-  return wrap(filter.tag, filter.content);
-}
-
-function wrap(tag: number, content: Buffer): Buffer {
-  const { length } = content;
-  const headerBytes = length < 0x80 ? 2 : length < 0x100 ? 3 : length < 0x10000 ? 4 : 5;
-  const bytes = Buffer.allocUnsafe(headerBytes + length);
-  bytes[0] = tag;
-  if (headerBytes === 2) {
-    bytes[1] = length;
-  } else {
-    bytes[1] = 0x80 | (headerBytes - 2);
-    bytes.writeUIntBE(length, 2, headerBytes - 2);
-  }
-  content.copy(bytes, headerBytes);
-  return bytes;
+  return element(filter.tag, filter.content);
 }
 
 function partsOf(node: Node): Value {

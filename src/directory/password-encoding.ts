@@ -1,6 +1,7 @@
 /** How a change of password is written down for a server. Knows neither connections nor who may change what. */
 import type { PasswordPair } from '../identity/credential.ts';
 import type { Secret } from '../lib/secret.ts';
+import { element, octets, tags } from './ber.ts';
 
 /** Buffers hold passwords: they say nothing of themselves when something turns them into JSON. */
 export type EncodedPasswordChange =
@@ -16,10 +17,7 @@ export type EncodedPasswordChange =
 
 /** RFC 3062 section 2, of whoever is bound: `userIdentity` is left out. */
 export function encodePasswordModify({ old, new: fresh }: PasswordPair): EncodedPasswordChange {
-  const value = element(
-    0x30,
-    Buffer.concat([element(0x81, Buffer.from(old.reveal())), element(0x82, Buffer.from(fresh.reveal()))]),
-  );
+  const value = element(tags.sequence, octets(old.reveal(), 0x81), octets(fresh.reveal(), 0x82));
   return { kind: 'extended', oid: '1.3.6.1.4.1.4203.1.11.1', value: silent(value) };
 }
 
@@ -30,13 +28,6 @@ export function encodePasswordModify({ old, new: fresh }: PasswordPair): Encoded
 export function encodeUnicodePassword(dn: string, { old, new: fresh }: PasswordPair): EncodedPasswordChange {
   const quoted = (password: Secret): Buffer => silent(Buffer.from(`"${password.reveal()}"`, 'utf16le'));
   return { kind: 'modify', dn, attribute: 'unicodePwd', oldValue: quoted(old), newValue: quoted(fresh) };
-}
-
-/** A BER element; passwords are short, so two bytes of length are enough. */
-function element(tag: number, content: Buffer): Buffer {
-  const { length } = content;
-  const header = length < 0x80 ? [tag, length] : [tag, 0x82, length >> 8, length & 0xff];
-  return Buffer.concat([Buffer.from(header), content]);
 }
 
 function silent(bytes: Buffer): Buffer {

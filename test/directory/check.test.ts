@@ -226,7 +226,11 @@ test('the service account is left alone where it was refused just now, and the f
     findings.map(({ code }) => code),
     ['service-account-refused'],
   );
-  assert.deepEqual(await server.operations(), []);
+  // The farewell of an earlier connection may be logged late; it asks nothing.
+  assert.deepEqual(
+    (await server.operations()).filter(({ kind }) => kind !== 'unbind'),
+    [],
+  );
 });
 
 test('a check that is ended ends, with what it has', async () => {

@@ -218,12 +218,12 @@ const lies: readonly { name: string; script: Script; code: string }[] = [
   {
     name: 'a search answered with garbage',
     script: behave({ onSearch: () => Buffer.from('ffffffffffff', 'hex') }),
-    code: 'PROVIDER_UNAVAILABLE',
+    code: 'PROVIDER_PROTOCOL',
   },
   {
     name: 'a search answered with a broken length',
     script: behave({ onSearch: () => Buffer.from('3089ffffffffffffffffff', 'hex') }),
-    code: 'PROVIDER_UNAVAILABLE',
+    code: 'PROVIDER_PROTOCOL',
   },
   {
     name: 'half an answer, then silence',

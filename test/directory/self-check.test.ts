@@ -75,7 +75,11 @@ test('a service account that the workers were refused with is not tried once mor
   check.restart([parseOptions([slapd.url])]);
   const line = await until(() => log.of('directory.finding')[0]);
   assert.equal(line['finding'], 'service-account-refused');
-  assert.deepEqual(await slapd.operations(), []);
+  // The farewell of an earlier connection may be logged late; it asks nothing.
+  assert.deepEqual(
+    (await slapd.operations()).filter(({ kind }) => kind !== 'unbind'),
+    [],
+  );
 });
 
 test('it waits until the workers know whether the account is refused', async () => {
@@ -91,7 +95,11 @@ test('it waits until the workers know whether the account is refused', async () 
   await using _ = check;
   check.restart([parseOptions([slapd.url])]);
   await until(() => looks > 3);
-  assert.deepEqual(await slapd.operations(), []);
+  // The farewell of an earlier connection may be logged late; it asks nothing.
+  assert.deepEqual(
+    (await slapd.operations()).filter(({ kind }) => kind !== 'unbind'),
+    [],
+  );
   servers = available();
   await until(async () => (await baseSearches(service.dn)) > 0);
 });
