@@ -1,7 +1,7 @@
 /** Single sign-on as people meet it: a real realm, Chromium and curl with tickets, nginx with the shipped snippets. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -10,6 +10,7 @@ import type { Page } from 'playwright-core';
 import { acceptsOf, kerberosConfig, services } from '#test/gateway/kerberos-site.ts';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
 import { type Kdc, startKdc } from '#test/servers/kdc.ts';
+import { fetchLargeTicket } from '#test/servers/large-ticket.ts';
 import { type Nginx, protectedServer, startNginx } from '#test/servers/nginx.ts';
 import { type Received, startUpstream, type TestUpstream, valuesOf } from '#test/servers/upstream.ts';
 import { type DomainChromium, launchDomainChromium } from '#test/support/chromium.ts';
@@ -270,6 +271,24 @@ describe('curl --negotiate', () => {
     assert.match(answer.head, /\r\nwww-authenticate: Negotiate(\r\n|$)/i);
     assert.match(answer.body, /SIGN_IN_REQUIRED/);
   });
+
+  for (const [host, bytes, characters] of [
+    ['api.localhost', 48_000, 64_000],
+    ['wiki.localhost', 63_500, 84_600],
+  ] as const) {
+    test(`passes nginx and the gateway with a ticket of more than ${characters} characters`, async () => {
+      const ofBob = await kdc.signIn('bob');
+      await fetchLargeTicket(ofBob, `HTTP/${host}`, bytes);
+      const before = await acceptsOf(gateway);
+      const log = join(folder, `curl-${host}.log`);
+      const answer = await curl(`${siteOf(host)}/data`, ['--trace-ascii', log], ofBob);
+      assert.equal(answer.status, 200, answer.body);
+      assert.deepEqual(valuesOf((JSON.parse(answer.body) as Received).headers, 'remote-user'), ['bob']);
+      assert.equal((await acceptsOf(gateway)) - before, 1);
+      const sent = /=> Send header, (\d+) bytes/.exec(await readFile(log, 'utf8'))?.[1];
+      assert.ok(Number(sent) > characters, `${sent} bytes of head`);
+    });
+  }
 
   for (const [path, body] of [
     ['/', 'page index.html'],
