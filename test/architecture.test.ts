@@ -91,7 +91,6 @@ const sharedWithConfig = ['headers/presets.ts', 'headers/strip.ts', 'headers/tem
 
 /** Where a vendor's package may be imported. */
 const vendors: Readonly<Record<string, (path: string) => boolean>> = {
-  ldapts: (path) => path === 'directory/connection.ts' || path === 'directory/filter.ts',
   kerberos: (path) => path === 'providers/kerberos/acceptor.ts',
   undici: (path) => path.startsWith('proxy/') || path === 'lib/outgoing.ts',
   jose: (path) => path === 'headers/assertion.ts' || path.startsWith('providers/'),

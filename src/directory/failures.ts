@@ -1,6 +1,6 @@
 /**
  * The one mapping from what LDAP, TLS and sockets report to what it means here: by result code or error code,
- * never by message text. Knows nothing of ldapts; connection.ts hands over the numbers.
+ * never by message text. Knows nothing of messages; connection.ts hands over the numbers.
  */
 import { GatewayError } from '../errors.ts';
 
