@@ -52,6 +52,10 @@ const purposes = {
     programs: [
       'slapd',
       'ldap-utils',
+      'samba-ad-dc',
+      'samba-ad-provision',
+      'samba-dsdb-modules',
+      'ldb-tools',
       'nginx',
       'openssl',
       'wrk',

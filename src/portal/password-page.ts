@@ -38,7 +38,7 @@ export function renderPassword(site: Site, language: Language, model: PasswordMo
   const main = html`<section class="card">
 <h1>${title}</h1>
 ${cause !== undefined && problem === undefined && html`<p class="notice" id="cause" role="status">${causeText(text, cause)}</p>`}
-${problem && html`<p class="notice notice-${problem.kind}" id="problem" role="alert">${problemText(text, problem)}</p>`}
+${problem && html`<p class="notice notice-${problem.kind === 'refused' ? 'rejected' : problem.kind}" id="problem" role="alert">${problemText(text, problem)}</p>`}
 ${wayTo(site, text, model)}
 <p><a href="${signIn}">${backToSignIn}</a></p>
 </section>`;

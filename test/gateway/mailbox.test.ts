@@ -88,6 +88,16 @@ describe('a person who is signed in', () => {
     assert.equal((await follow(headers.location ?? '')).headers.location, `${mail.adminUrl}/zimbraAdmin`);
   });
 
+  test('is not led to a console where none is configured, whatever the address says', async () => {
+    const root = await signedIn(gateway, 'root1');
+    const { headers } = await root.ask('/_vratar/zimbra/by-soap?admin=1');
+    assert.ok(headers.location?.startsWith(`${mail.url}/service/preauth?isredirect=1&authtoken=`));
+    const ivan = await signedIn(gateway, 'ivan');
+    const plain = await ivan.ask('/_vratar/zimbra/editors-mail?admin=1');
+    assert.ok(plain.headers.location?.startsWith(`${mail.url}/service/preauth?account=ivan`));
+    assert.ok(!plain.headers.location.includes('admin'));
+  });
+
   test('over SOAP is led by a link for one use', async () => {
     const alice = await signedIn(gateway, 'alice');
     const { headers } = await alice.ask('/_vratar/zimbra/by-soap');

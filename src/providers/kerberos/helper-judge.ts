@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../../errors.ts';
 import { Deadline } from '../../lib/deadline.ts';
+import { Semaphore } from '../../lib/semaphore.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { helperEnvironment, type KerberosEnvironment } from './environment.ts';
 import { HelperGoneError, HelperProcess } from './helper-process.ts';
@@ -44,6 +45,7 @@ export class HelperJudge implements TicketJudge {
   readonly #options: HelperJudgeOptions;
   readonly #limits: HelperLimits;
   readonly #turns = new Turns();
+  readonly #secondChances = new Semaphore(1);
   readonly #retiring = new Set<Promise<void>>();
   readonly #end = new AbortController();
   /** The one that is asked; pending while it starts or while a pause goes by. */
@@ -68,9 +70,10 @@ export class HelperJudge implements TicketJudge {
       } catch (error) {
         if (!(error instanceof HelperGoneError) || error.isHung) throw toUnavailable(error);
       }
-      // Most likely another token or the kernel ended it: once more, of the next one.
+      // Most likely another token or the kernel ended it: once more, by the next one. One at a time, so that a token
+      // that ends every helper does it alone.
       try {
-        const verdict = await this.#ask(token, signal);
+        const verdict = await this.#secondChances.run(async () => await this.#ask(token, signal));
         // The first helper may have recorded the ticket before it ended.
         if (verdict.kind === 'refused' && verdict.reason === 'replay') {
           throw new HelperGoneError('the helper ended after it had recorded the ticket');
