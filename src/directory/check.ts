@@ -107,9 +107,9 @@ async function checkServer(
   signal.addEventListener('abort', end);
   try {
     const reach = bindsByCertificate(options) ? dialAsExternal : dial;
-    const socket = await reach(endpoint, { timeoutMs: defaultTimings.connectMs, signal });
-    if (socket instanceof TLSSocket) checkExpiry(socket, clock.now(), report);
-    connection = new LdapConnection(socket, {
+    const wire = await reach(endpoint, { timeoutMs: defaultTimings.connectMs, signal });
+    if (wire.socket instanceof TLSSocket) checkExpiry(wire.socket, clock.now(), report);
+    connection = new LdapConnection(wire, {
       connectTimeoutMs: defaultTimings.connectMs,
       operationTimeoutMs: options.timeout,
       slowAfterMs: options.timeout,

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Secret } from '../lib/secret.ts';
 import { malformed } from './ber.ts';
-import { dial } from './dial.ts';
+import { dial, type Wire } from './dial.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { LdapEntry } from './entry.ts';
 import { failureOfResult, LdapFailure, resultCode } from './failures.ts';
@@ -102,21 +102,19 @@ export class LdapConnection {
     options: ConnectionOptions,
     signal: AbortSignal,
   ): Promise<LdapConnection> {
-    const socket = await dial(endpoint, { timeoutMs: options.connectTimeoutMs, signal });
-    return new LdapConnection(socket, options);
+    const wire = await dial(endpoint, { timeoutMs: options.connectTimeoutMs, signal });
+    return new LdapConnection(wire, options);
   }
 
-  constructor(socket: Socket, options: ConnectionOptions) {
+  constructor({ socket, listen }: Wire, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
     this.#serverTimeLimitSeconds = Math.max(1, Math.floor((options.operationTimeoutMs * 0.6) / 1_000));
     this.#framer = new MessageFramer(options.maxBurstBytes, (bytes, start, end) =>
       this.#accept(openMessage(bytes, start, end)),
     );
-    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    listen((bytes, length) => this.#read(bytes, length));
     socket.on('close', () => this.destroy('the server closed the connection'));
-    // An exchange before this left it paused.
-    socket.resume();
     if (socket.destroyed) this.destroy('the server closed the connection');
   }
 
@@ -216,13 +214,9 @@ export class LdapConnection {
   }
 
   /** An operation that changes whom the connection speaks for, or that must not be confused with another one. */
-  async #askAlone(
-    what: string,
-    responseTag: number,
-    encode: (messageId: number) => Buffer,
-  ): Promise<BindAnswer> {
+  #askAlone(what: string, responseTag: number, encode: (messageId: number) => Buffer): Promise<BindAnswer> {
     if (this.#pending.size > 0) throw new TypeError(`a ${what} must be alone on its connection`);
-    return await this.#ask(what, encode, { responseTag, entries: undefined, maxEntries: 0 }, true);
+    return this.#ask(what, encode, { responseTag, entries: undefined, maxEntries: 0 }, true);
   }
 
   #ask(
@@ -275,17 +269,17 @@ export class LdapConnection {
     }
   }
 
-  #read(chunk: Buffer): void {
+  #read(bytes: Buffer, length: number): void {
     // What arrives behind our good-bye is of no interest.
     if (!this.#isAlive) return;
-    this.#burstBytes += chunk.length;
+    this.#burstBytes += length;
     const limit = this.#alone === undefined ? this.#options.maxBurstBytes : maxAnswerBytes;
     if (this.#burstBytes > limit) {
       this.destroy('the server sent too much', 'protocol');
       return;
     }
     try {
-      this.#framer.push(chunk);
+      this.#framer.push(bytes, length);
       this.#believeAlone();
     } catch (error) {
       if (!(error instanceof LdapFailure)) throw error;

@@ -88,7 +88,8 @@ export function isComparable(attribute: string): EncodedFilter {
 function toTemplate(node: Node): FilterTemplate {
   const encode = toEncoder(node);
   let forAnyName: FilterTemplate | undefined;
-  let withoutAddress: FilterTemplate | undefined;
+  /** Asked for at every sign-in, so found out once; `null`: there is none. */
+  let withoutAddress: FilterTemplate | null | undefined;
   return {
     encode,
     usesDn: hasPlaceholder(node, 'DN'),
@@ -97,10 +98,11 @@ function toTemplate(node: Node): FilterTemplate {
       return forAnyName;
     },
     get withoutAddress() {
-      if (!hasPlaceholder(node, 'ADDRESS')) return this;
-      const rest = addressless(node);
-      if (rest !== undefined) withoutAddress ??= toTemplate(rest);
-      return withoutAddress;
+      if (withoutAddress === undefined) {
+        const rest = addressless(node);
+        withoutAddress = rest === node ? this : rest === undefined ? null : toTemplate(rest);
+      }
+      return withoutAddress ?? undefined;
     },
     get withoutNegations() {
       return toTemplate(positivePart(node) ?? { kind: 'present', attribute: 'objectClass' });
@@ -121,15 +123,19 @@ function toEncoder(node: Node): Encoder {
   return () => constant;
 }
 
+function toBytesEncoder(node: Node): (values: FilterValues) => Buffer {
+  const encode = toEncoder(node);
+  if (hasPlaceholder(node)) return (values) => toBytes(encode(values));
+  const constant = toBytes(encode({}));
+  return () => constant;
+}
+
 function toBuilder(node: Node): Encoder {
   switch (node.kind) {
     case 'set': {
-      const children = node.children.map(toEncoder);
+      const children = node.children.map(toBytesEncoder);
       const { tag } = node;
-      return (values) => ({
-        tag,
-        content: Buffer.concat(children.map((child) => toBytes(child(values)))),
-      });
+      return (values) => ({ tag, content: Buffer.concat(children.map((child) => child(values))) });
     }
     case 'comparison': {
       const { tag, value } = node;

@@ -25,30 +25,30 @@ export class MessageFramer {
   }
 
   /**
-   * Hands on every message that is whole by now. Throws LdapFailure with kind `protocol` when no message can be there,
+   * Takes the bytes up to `end` and hands on every message that is whole by now. Throws LdapFailure with kind `protocol` when no message can be there,
    * and whatever the receiver throws; then no more can be read. Hot path: bench/ldap.ts.
    */
-  push(chunk: Buffer): void {
+  push(bytes: Buffer, end: number = bytes.length): void {
     let at = 0;
-    while (this.#begunBytes > 0 && at < chunk.length) at = this.#complete(chunk, at);
-    while (at < chunk.length) {
-      const length = this.#messageLength(chunk, at, chunk.length);
-      if (length === undefined || length > chunk.length - at) {
-        this.#hold(chunk, at, chunk.length);
+    while (this.#begunBytes > 0 && at < end) at = this.#complete(bytes, at, end);
+    while (at < end) {
+      const length = this.#messageLength(bytes, at, end);
+      if (length === undefined || length > end - at) {
+        this.#hold(bytes, at, end);
         return;
       }
-      this.#receive(chunk, at, at + length);
+      this.#receive(bytes, at, at + length);
       at += length;
     }
   }
 
   /** Adds to the message begun no more than belongs to it; returns where the next bytes are. */
-  #complete(chunk: Buffer, at: number): number {
+  #complete(bytes: Buffer, at: number, end: number): number {
     let length = this.#messageLength(this.#begun, 0, this.#begunBytes);
     // Its header is not whole: byte by byte, there are only few.
     const missing = length === undefined ? 1 : length - this.#begunBytes;
-    const end = Math.min(chunk.length, at + missing);
-    this.#hold(chunk, at, end);
+    const next = Math.min(end, at + missing);
+    this.#hold(bytes, at, next);
     length = this.#messageLength(this.#begun, 0, this.#begunBytes);
     if (length === this.#begunBytes) {
       const message = this.#begun;
@@ -56,19 +56,19 @@ export class MessageFramer {
       this.#begunBytes = 0;
       this.#receive(message, 0, length);
     }
-    return end;
+    return next;
   }
 
-  #hold(chunk: Buffer, start: number, end: number): void {
-    const bytes = this.#begunBytes + end - start;
-    if (bytes > this.#begun.length) {
+  #hold(bytes: Buffer, start: number, end: number): void {
+    const total = this.#begunBytes + end - start;
+    if (total > this.#begun.length) {
       // Twice as much each time, so that a message of single bytes is not copied again for each of them.
-      const larger = Buffer.allocUnsafe(Math.max(bytes, 2 * this.#begun.length, 256));
+      const larger = Buffer.allocUnsafe(Math.max(total, 2 * this.#begun.length, 256));
       this.#begun.copy(larger, 0, 0, this.#begunBytes);
       this.#begun = larger;
     }
-    chunk.copy(this.#begun, this.#begunBytes, start, end);
-    this.#begunBytes = bytes;
+    bytes.copy(this.#begun, this.#begunBytes, start, end);
+    this.#begunBytes = total;
   }
 
   #messageLength(bytes: Buffer, at: number, end: number): number | undefined {

@@ -11,6 +11,7 @@ import type { Clock } from '../lib/clock.ts';
 import { Deadline } from '../lib/deadline.ts';
 import type { Secret } from '../lib/secret.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
+import type { CounterCell } from '../observability/hot-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { BindAnswer, SearchRequest } from './connection.ts';
@@ -71,6 +72,8 @@ const unknownForMs = 10_000;
 const maxPeople = 10_000;
 const notReachedYet = { reason: 'not reached yet', isPending: true } as const;
 
+type CacheResult = 'hit' | 'miss' | 'stale' | 'negative';
+
 /** Returns at once: servers are reached in the background. Throws GatewayError CONFIG_INVALID. */
 export function createDirectory(options: DirectoryOptions, dependencies: DirectoryDependencies): Directory {
   return new LdapDirectory(options, dependencies);
@@ -85,7 +88,7 @@ class LdapDirectory implements Directory {
   readonly #timings: Timings;
   readonly #logger: Logger;
   readonly #clock: Clock;
-  readonly #countCache: (result: 'hit' | 'miss' | 'stale' | 'negative') => void;
+  readonly #countCache: (result: CacheResult) => void;
   readonly #servers: ServerList;
   readonly #group: ServerGroup;
   readonly #groupReader: GroupReader | undefined;
@@ -110,8 +113,14 @@ class LdapDirectory implements Directory {
     this.#timings = { ...defaultTimings, ...dependencies.timings };
     this.#logger = dependencies.logger.with({ directory: options.name });
     this.#clock = clock;
+    const cacheCells = Object.fromEntries(
+      (['hit', 'miss', 'stale', 'negative'] as const).map((result) => [
+        result,
+        metrics.directoryCacheRequests.cell({ directory: options.name, result }),
+      ]),
+    ) as Record<CacheResult, CounterCell>;
     this.#countCache = (result) => {
-      metrics.directoryCacheRequests.cell({ directory: options.name, result }).count++;
+      cacheCells[result].count++;
     };
     const ttlMs = options.cache.ttl;
     this.#people = new TimedCache({ clock, ttlMs: Math.min(ttlMs, freshForMs), maxEntries: maxPeople });
@@ -140,7 +149,7 @@ class LdapDirectory implements Directory {
     this.#group = new ServerGroup(options.name, this.#servers);
     this.#personSearch = new PersonSearch({
       settings: this.#settings,
-      search: async (request) => await this.#search(request),
+      search: (request) => this.#search(request),
       logger: this.#logger,
     });
     if (this.#settings.groups !== undefined) {
@@ -363,14 +372,14 @@ class LdapDirectory implements Directory {
       this.#countCache('negative');
       return 'unknown-account';
     }
-    const found = await this.#nameSearches.run(key, async () => await this.#personSearch.byName(name));
+    const found = await this.#nameSearches.run(key, () => this.#personSearch.byName(name));
     if (found === 'unknown-account') this.#unknownNames.set(key, true);
     return found;
   }
 
   async #search(request: SearchRequest): Promise<LdapEntry[]> {
     const deadline = this.#workDeadline();
-    const ask = async (one: SearchRequest): Promise<LdapEntry[]> => await this.#group.search(one, deadline);
+    const ask = (one: SearchRequest): Promise<LdapEntry[]> => this.#group.search(one, deadline);
     const entries = await ask(request);
     try {
       return await withWholeAttributes(entries, ask);

@@ -84,8 +84,8 @@ export class PersonSearch {
     return await this.#below(either as EncodedFilter);
   }
 
-  async #below(filter: EncodedFilter): Promise<LdapEntry[]> {
-    return await this.#search({
+  #below(filter: EncodedFilter): Promise<LdapEntry[]> {
+    return this.#search({
       baseDn: this.#settings.baseDn,
       scope: 'sub',
       filter,

@@ -236,8 +236,8 @@ export class LdapServer implements AsyncDisposable {
       onClose,
     };
     try {
-      const socket = await reach(endpoint, { timeoutMs: connectTimeoutMs, signal });
-      const connection = new LdapConnection(socket, options);
+      const wire = await reach(endpoint, { timeoutMs: connectTimeoutMs, signal });
+      const connection = new LdapConnection(wire, options);
       metrics.record('connect', 'ok', startedAt);
       return connection;
     } catch (error) {

@@ -6,9 +6,18 @@ export class SingleFlight<Result> {
   run(key: string, work: () => Promise<Result>): Promise<Result> {
     const flying = this.#flights.get(key);
     if (flying !== undefined) return flying;
-    const flight = work().finally(() => this.#flights.delete(key));
+    const flight = this.#fly(key, work);
     this.#flights.set(key, flight);
     return flight;
+  }
+
+  /** Ends no sooner than the next turn of the microtasks, so that `run` has set what is deleted here. */
+  async #fly(key: string, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } finally {
+      this.#flights.delete(key);
+    }
   }
 
   isFlying(key: string): boolean {
