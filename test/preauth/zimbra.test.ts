@@ -259,10 +259,10 @@ describe('clock and health', () => {
       await using skewed = await startMail({ clockOffsetMs: seconds * 1_000 });
       await withWay(skewed, {}, async (way) => {
         const probe = await way.check.now();
-        assert.ok(probe.kind === 'up' && Math.abs((probe.offsetMs ?? 0) - seconds * 1_000) < 2_000);
+        assert.ok(probe.kind === 'up' && Math.abs((probe.offsetMs ?? 0) - seconds * 1_000) < 20_000);
         const location = await locationOf(way, 'alice@example.test');
         const timestamp = Number(new URL(location).searchParams.get('timestamp'));
-        assert.ok(Math.abs(timestamp - Date.now() - seconds * 1_000) < 5_000);
+        assert.ok(Math.abs(timestamp - Date.now() - seconds * 1_000) < 20_000);
         assert.equal((await follow(location)).status, 302);
       });
     });
