@@ -110,6 +110,20 @@ describe('a link', () => {
     });
   });
 
+  for (const how of ['url', 'soap']) {
+    test(`opens Carbonio as well, by ${how}`, async () => {
+      await using carbonio = await startMail({ product: 'carbonio' });
+      await withWay(carbonio, { options: { interface: how } }, async (way) => {
+        assert.equal((await way.check.now()).kind, 'up');
+        const location = await locationOf(way, 'alice@example.test', opening('app=calendar'));
+        const answer = await follow(location);
+        assert.equal(answer.headers.location, `${carbonio.url}/?app=calendar`);
+        const replayed = await follow(location);
+        assert.equal(replayed.status, how === 'soap' ? 400 : 302);
+      });
+    });
+  }
+
   for (const email of ['', 'alice', 'alice@evil.test', 'alice@example.test|1', 'nokey@keyless.test']) {
     test(`is not made for ${JSON.stringify(email)}`, async () => {
       await withWay(mail, {}, async (way) => {
