@@ -9,7 +9,7 @@ const usage = `Usage: vratar COMMAND [options]
   keys rotate --config FILE      sign identity assertions with another key from now on
   doctor --through URL           drive the front proxy from outside and say what does not protect; exit 0 or 1
   zimbra test NAME --account A   try the way into a mailbox and say what is wrong; exit 0 or 1
-  directory test [NAME] --user U say what the directories know of an account and whether it would be let in
+  directory test [NAME] --user U say what a directory knows of an account and whether it would be let in
   hash-password                  read a password from standard input, print an argon2id hash
   schema                         print the JSON schema of the configuration
 

@@ -87,7 +87,13 @@ const isOptionFragment = (path: string): boolean =>
   /(^|\/)(options|[a-z-]+-options|option-types|provider-name)\.ts$/.test(path);
 
 /** Pure facts about option values that the configuration's checks share with the code that obeys them. */
-const sharedWithConfig = ['headers/presets.ts', 'headers/strip.ts', 'headers/template.ts'];
+const sharedWithConfig = [
+  'headers/presets.ts',
+  'headers/strip.ts',
+  'headers/template.ts',
+  'providers/kerberos/installation.ts',
+  'providers/kerberos/keytab.ts',
+];
 
 /** Where a vendor's package may be imported. */
 const vendors: Readonly<Record<string, (path: string) => boolean>> = {

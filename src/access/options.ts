@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { headersOptions } from '../headers/options.ts';
 import { accessLevels } from '../identity/principal.ts';
 import { duration, hostNameSource, network } from '../lib/option-types.ts';
+import { proxyOptions, upstreamOption } from '../proxy/options.ts';
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 const method = z.string().regex(/^[A-Z]{3,20}$/, 'expected a method in upper case');
@@ -70,17 +71,6 @@ const hostPattern = z
     'expected a host name in lower case without port, exact or *.example.com',
   );
 
-const upstreamUrl = z
-  .string('expected http://host[:port], https://host[:port] or whoami')
-  .regex(
-    new RegExp(`^(whoami|https?://(\\[[0-9a-fA-F:.]+\\]|${hostNameSource})(:\\d{1,5})?)$`),
-    'expected http://host[:port], https://host[:port] or whoami',
-  )
-  .refine(
-    (text) => text === 'whoami' || URL.canParse(text),
-    'expected a URL that names a possible host and port',
-  );
-
 export const applicationOptions = z.strictObject({
   name: z
     .string()
@@ -93,9 +83,12 @@ export const applicationOptions = z.strictObject({
     .regex(/^\/([A-Za-z0-9_.~-]+\/?)*$/, 'expected a path such as / or /wiki')
     .default('/')
     .describe('the longest prefix wins among the applications of a host'),
-  upstream: upstreamUrl
+  upstream: upstreamOption
     .optional()
-    .describe('where requests are sent; whoami: the built-in echo page; omitted: forward-auth only'),
+    .describe(
+      'the server, or a list of servers, requests are sent to; whoami: the built-in echo page; omitted: forward-auth only',
+    ),
+  proxy: proxyOptions,
   methods: z
     .array(method)
     .min(1)

@@ -27,13 +27,19 @@ export async function check(argv: readonly string[], io: CommandIo): Promise<num
 
 /** Whether everything the configuration points at works; says what does not. */
 async function connect(file: string, { config, locate }: LoadedConfig, io: CommandIo): Promise<boolean> {
-  // Only here, so that a plain check needs no LDAP client.
+  // Only here, so that a plain check needs no clients.
   const { checkDirectories } = await import('./check-directories.ts');
-  const { problems, warnings } = await checkDirectories(config);
+  const { checkMailServers } = await import('./check-mail-servers.ts');
+  const found = await Promise.all([checkDirectories(config), checkMailServers(config)]);
+  const problems = found.flatMap((each) => each.problems);
+  const warnings = found.flatMap((each) => each.warnings);
   for (const problem of problems) io.stdout.write(`${formatProblem(file, locate(problem))}\n`);
   for (const warning of warnings) io.stdout.write(`warning: ${formatProblem(file, locate(warning))}\n`);
   if (problems.length === 0 && config.directories.length > 0) {
     io.stdout.write('every directory server answers as configured\n');
+  }
+  if (problems.length === 0 && config.zimbra.length > 0) {
+    io.stdout.write('every mail server answers as configured\n');
   }
   return problems.length === 0;
 }

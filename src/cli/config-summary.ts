@@ -10,7 +10,7 @@ const searchConnections = 2;
 export function summarizeConfig(config: Config, cores: number): string {
   const workers = config.server.workers === 'auto' ? cores : config.server.workers;
   const hosts = new Set(config.applications.flatMap(({ hosts }) => hosts));
-  const { applications, providers, directories } = config;
+  const { applications, providers, directories, zimbra } = config;
   return [
     `portal: ${config.server.publicUrl}${config.server.portalPath}/, ${count(workers, 'worker')}`,
     `${count(applications.length, 'application')} on ${count(hosts.size, 'host')}`,
@@ -22,6 +22,10 @@ export function summarizeConfig(config: Config, cores: number): string {
     ...providers.map((provider) => `  ${provider.name}: ${describeProvider(provider)}`),
     `${count(directories.length, 'directory', 'directories')}`,
     ...directories.map((directory) => `  ${directory.name}: ${describeConnections(directory, workers)}`),
+    ...(zimbra.length === 0 ? [] : [count(zimbra.length, 'mailbox service')]),
+    ...zimbra.map(
+      ({ name, url, domains }) => `  ${name}: ${url}, ${count(Object.keys(domains).length, 'domain')}`,
+    ),
     '',
   ].join('\n');
 }

@@ -2,6 +2,7 @@
 import type { Examination } from '../directory/examination.ts';
 import type { DirectoryOptions } from '../directory/options.ts';
 import type { PasswordChangeWay, RejectionReason } from '../identity/outcome.ts';
+import { printable } from './printable.ts';
 
 export type Verdict = 'accepted' | 'rejected' | 'unavailable' | 'misconfigured';
 
@@ -249,12 +250,4 @@ function groupRows({
     .map(({ name, dn, isDirect }) => [isDirect === false ? `${name} (nested)` : name, dn ?? '']);
   const more = count > rows.length ? [[`and ${count - rows.length} more`]] : [];
   return [[`${count}${split}, found by ${method}`], ...rows, ...more];
-}
-
-// oxlint-disable-next-line no-control-regex -- C0, DEL and C1 are what is replaced
-const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/g;
-
-/** What a directory holds must not steer the terminal it is shown on. */
-function printable(text: string): string {
-  return text.replace(controlCharacters, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -4,6 +4,7 @@ import { ConfigInvalidError, loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { examineAccount } from '../directory/examination.ts';
 import type { DirectoryOptions } from '../directory/options.ts';
+import { sampleDirectory } from '../directory/sample.ts';
 import { toNameClaims } from '../identity/account-name.ts';
 import { GroupTable } from '../identity/group.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -11,6 +12,7 @@ import { Secret } from '../lib/secret.ts';
 import { toPrincipal } from '../providers/directory-principal.ts';
 import type { CommandIo } from './command-io.ts';
 import { type DirectoryReport, type Grant, reportText, toReport, type Verdict } from './directory-report.ts';
+import { type SampleReport, sampleText, toSampleReport } from './directory-sample.ts';
 import { readLines, type TypedInput } from './typed-lines.ts';
 import { exitInvalid, exitUsage, readArguments } from './usage-mistake.ts';
 
@@ -19,15 +21,15 @@ export type DirectoryIo = CommandIo & TypedInput;
 /** Servers that swallow everything must not keep an operator waiting. */
 const deadlineMs = 60_000;
 
-const usage = `usage: vratar directory test [NAME...] --user U [options]
+const usage = `usage: vratar directory test [NAME...] [--user U] [options]
 
   NAME              a directory of the configuration; default: all of them
-  --user U          the account, as it is typed on the sign-in page
+  --user U          the account, as it is typed on the sign-in page; without it: the first few people
   --password-stdin  try the password on the first line of standard input, once; needs one NAME
   --config FILE     default: VRATAR_CONFIG
   --json            for programs
 
-exit: 0 would be let in, 1 would not, 75 no server answered, 78 the configuration is wrong, 64 not understood
+exit: 0 would be let in (without --user: works), 1 would not, 75 no server answered, 78 the configuration is wrong, 64 not understood
 `;
 
 const options = {
@@ -48,7 +50,7 @@ const exitCodes: Readonly<Record<Verdict, number>> = {
 /** Who is let in by one directory is let in; otherwise what somebody has to see to comes first. */
 const order: readonly Verdict[] = ['accepted', 'misconfigured', 'unavailable', 'rejected'];
 
-/** 0: would be let in; 1: would not; 64: not understood; 75: no server answered; 78: the configuration is wrong. */
+/** 0: would be let in, or works; 1: would not; 64: not understood; 75: no server answered; 78: the configuration is wrong. */
 export async function directory(argv: readonly string[], io: DirectoryIo): Promise<number> {
   const parsed = readArguments('directory', { args: [...argv], options, allowPositionals: true }, io);
   if (parsed === undefined) return exitUsage;
@@ -60,7 +62,8 @@ export async function directory(argv: readonly string[], io: DirectoryIo): Promi
   };
   if (verb !== 'test') return wrong(`expected "test"\n${usage}`);
   const { user } = values;
-  if (user === undefined || user === '') return wrong(`expected --user\n${usage}`);
+  if (user === '') return wrong('--user is empty');
+  if (user === undefined && values['password-stdin'] === true) return wrong('--password-stdin needs --user');
   if (values['password-stdin'] === true && names.length !== 1) {
     return wrong(
       '--password-stdin needs one NAME: a wrong password counts as a failed attempt wherever it is tried',
@@ -76,6 +79,7 @@ export async function directory(argv: readonly string[], io: DirectoryIo): Promi
   }
   const tested = config.directories.filter(({ name }) => names.length === 0 || names.includes(name));
   if (tested.length === 0) return wrong('the configuration has no directories');
+  if (user === undefined) return await showSamples(tested, values.json === true, io);
   const password =
     values['password-stdin'] === true
       ? new Secret((await readLines(io, ['Password: ']))[0] ?? '')
@@ -90,6 +94,31 @@ export async function directory(argv: readonly string[], io: DirectoryIo): Promi
     values.json === true
       ? `${JSON.stringify({ user, verdict, directories: reports }, undefined, 2)}\n`
       : reports.map(reportText).join('\n'),
+  );
+  return exitCodes[verdict];
+}
+
+async function showSamples(
+  tested: readonly DirectoryOptions[],
+  isJson: boolean,
+  io: CommandIo,
+): Promise<number> {
+  const signal = AbortSignal.timeout(deadlineMs);
+  const reports = await Promise.all(
+    tested.map(
+      async (each): Promise<SampleReport> =>
+        toSampleReport(each.name, await sampleDirectory(each, { signal, clock: systemClock })),
+    ),
+  );
+  // All of them have to work here: nobody is let in by another one instead.
+  const verdict =
+    (['misconfigured', 'unavailable'] as const).find((each) =>
+      reports.some((report) => report.verdict === each),
+    ) ?? 'accepted';
+  io.stdout.write(
+    isJson
+      ? `${JSON.stringify({ verdict, directories: reports }, undefined, 2)}\n`
+      : reports.map(sampleText).join('\n'),
   );
   return exitCodes[verdict];
 }

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { isLoopback } from '../lib/loopback.ts';
 import { readTlsIdentity } from '../lib/tls-identity.ts';
+import { adviceOnAccounts } from './account-advice.ts';
 import { isCovered } from './checks/listeners.ts';
 import type { Finding } from './problem.ts';
 import type { Readable } from './readable.ts';
@@ -96,36 +97,6 @@ function adviceOnCookie({ server, session, applications }: Readable): readonly F
       const message = `${host} is not covered by session.cookie.domain: people sign in once more on this host`;
       findings.push({ path: ['applications', index, 'hosts', position], message });
     });
-  });
-  return findings;
-}
-
-/** Two people with one account name are one person to an application that sees only the name. */
-function adviceOnAccounts({ providers, applications }: Readable): readonly Finding[] {
-  const first = new Map<string, string>();
-  const shared = new Set<string>();
-  const findings: Finding[] = [];
-  if (providers.length === 0) {
-    findings.push({ path: ['providers'], message: 'no provider is configured: nobody can sign in' });
-  }
-  for (const provider of providers) {
-    if (provider?.type !== 'local') continue;
-    for (const { username } of provider.users) {
-      const folded = username.normalize('NFC').toLowerCase();
-      const before = first.get(folded);
-      if (before !== undefined && before !== provider.name) shared.add(username);
-      first.set(folded, provider.name);
-    }
-  }
-  if (shared.size === 0) return findings;
-  applications.forEach((application, index) => {
-    const templates = Object.values(application?.headers.set ?? {});
-    if (application === undefined || templates.some((text) => /\$\{(provider|subject)\}/.test(text))) return;
-    const names = [...shared].slice(0, 3).join(', ');
-    const message =
-      `sends no \${provider} or \${subject}, and several providers hold the account ${names}: ` +
-      'the application cannot tell them apart';
-    findings.push({ path: ['applications', index, 'name'], message });
   });
   return findings;
 }

@@ -9,6 +9,7 @@ import { adviceFor } from './advice.ts';
 import { checkApplications } from './checks/applications.ts';
 import { checkDirectories } from './checks/directories.ts';
 import { checkIdentityHeaders } from './checks/identity-headers.ts';
+import { checkKerberos } from './checks/kerberos.ts';
 import { checkListeners } from './checks/listeners.ts';
 import { checkNames } from './checks/names.ts';
 import { checkZimbra } from './checks/zimbra.ts';
@@ -130,6 +131,7 @@ function crossChecks(readable: Readable): readonly Finding[] {
     ...checkDirectories(readable),
     ...checkApplications(readable),
     ...checkIdentityHeaders(readable),
+    ...checkKerberos(readable),
     ...checkZimbra(readable),
   ];
 }

@@ -21,7 +21,6 @@ const rows: readonly Row[] = [
   { path: ['state', 'driver'], values: oneOf('redis') },
   { path: ['state', 'redis'] },
   { path: ['providers', '*', 'type'], values: oneOf('oidc', 'token', 'cookie', 'rest') },
-  { path: ['applications', '*', 'upstream'], values: Array.isArray },
   {
     path: ['applications', '*', 'credentials', '*'],
     values: oneOf('bearer'),

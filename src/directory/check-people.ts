@@ -12,11 +12,20 @@ export const anything = isPresent('objectClass');
 /** timeLimitExceeded, sizeLimitExceeded, adminLimitExceeded: the server does not want to look that far. */
 const limits: ReadonlySet<number | undefined> = new Set([3, 4, 11]);
 
+export interface PeopleCheck {
+  readonly report: Report;
+  readonly hasPolicy: boolean;
+  /** Given the first few people the directory names, for whoever wants to see them. */
+  readonly onPeople?: ((people: readonly LdapEntry[]) => void) | undefined;
+}
+
+const peopleShown = 5;
+
 /** What the directory may tell of a whole, in numbers small enough for a look: `undefined` when there is nobody. */
 export async function checkPeople(
   connection: LdapConnection,
   settings: PeopleSettings,
-  { report, hasPolicy }: { readonly report: Report; readonly hasPolicy: boolean },
+  { report, hasPolicy, onPeople }: PeopleCheck,
 ): Promise<LdapEntry | undefined> {
   // Such directories may not be searched: until somebody signs in there is nothing to look at.
   if (settings.dnTemplate !== undefined) return undefined;
@@ -30,7 +39,10 @@ export async function checkPeople(
     return undefined;
   }
   const { filter, baseDn, requestedAttributes } = settings;
-  const [person] = await find(connection, baseDn, filter.forAnyName.encode({}), requestedAttributes);
+  const anybody = filter.forAnyName.encode({});
+  const people = await find(connection, baseDn, anybody, requestedAttributes, onPeople && peopleShown);
+  onPeople?.(people);
+  const [person] = people;
   if (person === undefined) {
     report({
       code: 'users-filter-matches-nobody',
@@ -132,15 +144,16 @@ async function served(connection: LdapConnection): Promise<string> {
   return contexts.length === 0 ? '' : ` (the server holds ${contexts.join(' and ')})`;
 }
 
-/** At most one; none also when the server gave up before it found one. */
+/** At most `sizeLimit`; none also when the server gave up before it found one. */
 export async function find(
   connection: LdapConnection,
   baseDn: string,
   filter: EncodedFilter,
   attributes: readonly string[],
+  sizeLimit = 1,
 ): Promise<LdapEntry[]> {
   try {
-    return await connection.search({ baseDn, scope: 'sub', filter, attributes, sizeLimit: 1 });
+    return await connection.search({ baseDn, scope: 'sub', filter, attributes, sizeLimit });
   } catch (error) {
     if (isLimit(error)) return [];
     throw error;

@@ -7,7 +7,7 @@ import { TLSSocket } from 'node:tls';
 import { GatewayError } from '../errors.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { checkGroups } from './check-groups.ts';
-import { baseSearch, checkPeople } from './check-people.ts';
+import { baseSearch, checkPeople, type PeopleCheck } from './check-people.ts';
 import {
   certificateUnknown,
   checkExpiry,
@@ -19,7 +19,7 @@ import {
 import { LdapConnection } from './connection.ts';
 import { dial } from './dial.ts';
 import { type Endpoint, toEndpoints } from './endpoint.ts';
-import { readValue, readValues } from './entry.ts';
+import { type LdapEntry, readValue, readValues } from './entry.ts';
 import { dialAsExternal } from './external-bind.ts';
 import { LdapFailure } from './failures.ts';
 import type { DirectoryFinding, Report } from './finding.ts';
@@ -38,6 +38,8 @@ export interface CheckOptions {
    * bring it closer to being locked.
    */
   readonly mayBind?: (url: string) => boolean;
+  /** Given the first few people that a server names. */
+  readonly onPeople?: (url: string, people: readonly LdapEntry[]) => void;
 }
 
 const passwordPolicyControl = '1.3.6.1.4.1.42.2.27.8.5.1';
@@ -98,7 +100,7 @@ async function checkServer(
   endpoint: Endpoint,
   options: DirectoryOptions,
   settings: PeopleSettings,
-  { signal, clock = systemClock, mayBind = () => true }: CheckOptions,
+  { signal, clock = systemClock, mayBind = () => true, onPeople }: CheckOptions,
 ): Promise<DirectoryFinding[]> {
   const findings: DirectoryFinding[] = [];
   const report: Report = (finding) => findings.push({ ...finding, server: endpoint.url });
@@ -123,7 +125,9 @@ async function checkServer(
       return findings;
     }
     const refusal = await refusalOfService(connection, account, settings);
-    if (refusal === undefined) await checkContent(connection, options.kind, settings, { clock, report });
+    const show = onPeople === undefined ? undefined : onPeople.bind(undefined, endpoint.url);
+    const content = { clock, report, onPeople: show };
+    if (refusal === undefined) await checkContent(connection, options.kind, settings, content);
     else report(serviceRefused(refusal, account?.dn ?? ''));
   } catch (error) {
     if (!(error instanceof LdapFailure)) throw error;
@@ -140,7 +144,7 @@ async function checkContent(
   connection: LdapConnection,
   kind: DirectoryKindName,
   settings: PeopleSettings,
-  { clock, report }: { readonly clock: Clock; readonly report: Report },
+  { clock, report, onPeople }: Pick<PeopleCheck, 'report' | 'onPeople'> & { readonly clock: Clock },
 ): Promise<void> {
   await checkClock(connection, kind, clock, report);
   const [root] = await connection.search(baseSearch('', ['supportedControl']));
@@ -156,7 +160,7 @@ async function checkContent(
         'enable its password policy if accounts shall expire.',
     });
   }
-  const person = await checkPeople(connection, settings, { report, hasPolicy });
+  const person = await checkPeople(connection, settings, { report, hasPolicy, onPeople });
   await checkGroups(connection, person, settings, report);
 }
 

@@ -14,14 +14,14 @@ import { Metrics } from '../observability/metrics.ts';
 import { checkDirectory } from './check.ts';
 import type { BindAnswer } from './connection.ts';
 import type { Directory, DirectoryHealth, DirectoryPerson } from './directory.ts';
-import { type LdapEntry, readValues } from './entry.ts';
+import type { LdapEntry } from './entry.ts';
+import { type EntryView, viewEntry } from './entry-view.ts';
 import type { DirectoryFinding } from './finding.ts';
 import type { GroupMethod } from './group-method.ts';
 import { type PeopleSettings, resolveSettings } from './kinds.ts';
 import { createDirectory } from './ldap-directory.ts';
 import { toLoginName } from './login-name.ts';
 import { type DirectoryOptions, serviceAccountOf } from './options.ts';
-import { type StatusValue, statusValues } from './status-values.ts';
 import { defaultTimings } from './timings.ts';
 
 export interface ExaminationOptions {
@@ -64,25 +64,16 @@ export interface Examination {
   readonly outcome: ExaminationOutcome;
   readonly steps: readonly ExaminationStep[];
   /** The entry the name led to, also when it may not sign in. */
-  readonly entry:
-    | {
-        readonly dn: string;
-        readonly attributes: readonly {
-          readonly name: string;
-          readonly attribute: string;
-          readonly values: readonly string[];
-        }[];
-        readonly status: readonly StatusValue[];
-        /** What that means: why the account may not sign in, whatever the password. */
-        readonly state: RejectionReason | undefined;
-      }
-    | undefined;
+  readonly entry: EntryView | undefined;
   /** What the server said of the password; `undefined`: it was not tried. */
   readonly bind: { readonly resultCode: number; readonly diagnostic: string } | undefined;
   /** DNs or names of the groups the person is in directly; `undefined`: the directory does not tell them apart. */
   readonly directGroups: ReadonlySet<string> | undefined;
   readonly groupMethod: GroupMethod | undefined;
 }
+
+/** Nobody waits behind us: a server may take its time. */
+const patient = { probeMs: defaultTimings.connectMs, slowAfterMs: defaultTimings.connectMs } as const;
 
 /** As many as a directory can have. */
 const maxServers = 16;
@@ -163,6 +154,7 @@ class View {
       metrics: this.#metrics,
       clock,
       groupTable,
+      timings: patient,
       observer: {
         found: (entry) => {
           this.#entry = entry;
@@ -178,7 +170,7 @@ class View {
 
   /** Settles when each server was reached or not, which is a matter of seconds. */
   async reach(directory: Directory): Promise<DirectoryHealth['servers']> {
-    const until = performance.now() + defaultTimings.connectMs + defaultTimings.probeMs;
+    const until = performance.now() + defaultTimings.connectMs + patient.probeMs;
     for (;;) {
       const { servers } = directory.health();
       const isSettled = servers.every(({ isPending }) => isPending !== true);
@@ -217,17 +209,7 @@ class View {
     const now = this.#examination.clock.now();
     return {
       steps: this.#steps,
-      entry:
-        entry === undefined
-          ? undefined
-          : {
-              dn: entry.dn,
-              attributes: [...Object.entries(settings.attributes), ...settings.furtherAttributes].map(
-                ([name, attribute]) => ({ name, attribute, values: readValues(entry, attribute) }),
-              ),
-              status: statusValues(entry, settings.status.attributes),
-              state: settings.status.readEntry(entry, now) ?? settings.status.readTemporaryLock?.(entry),
-            },
+      entry: entry === undefined ? undefined : viewEntry(entry, settings, now),
       bind:
         answer === undefined
           ? undefined

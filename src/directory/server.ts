@@ -16,6 +16,7 @@ import { dialAsExternal } from './external-bind.ts';
 import { LdapFailure, resultCode } from './failures.ts';
 import { isPresent } from './filter.ts';
 import type { OperationMetrics, OperationName } from './operation-metrics.ts';
+import { afterOwnTime } from './own-time.ts';
 import type { PasswordChange } from './password-change.ts';
 import { ConnectionPool, type Lease } from './pool.ts';
 import type { Timings } from './timings.ts';
@@ -152,7 +153,10 @@ export class LdapServer implements AsyncDisposable {
     }
   }
 
-  /** On a verification connection, which nobody uses afterwards: who it is bound as would depend on what happened. */
+  /**
+   * On a verification connection. One that carried a new password is not used again: who it is bound as may be more than
+   * the next person is. Throws LdapFailure.
+   */
   async changePassword(change: PasswordChange, deadline: Deadline): Promise<PasswordChangeOutcome> {
     const lease: Lease = this.#verifications.tryAcquire() ?? (await this.#verifications.acquire(deadline));
     const { endpoint, serviceAccount, metrics } = this.#options;
@@ -163,12 +167,13 @@ export class LdapServer implements AsyncDisposable {
       const outcome = await change.perform({ connection, isEncrypted, serviceAccount });
       if (outcome.kind === 'changed') this.#succeeded('password-change', startedAt);
       else metrics.record('password-change', 'refused', startedAt);
+      if (change.isSent) void connection.close();
       return outcome;
     } catch (error) {
+      void connection.close();
       this.#failed('password-change', error, startedAt);
       throw error;
     } finally {
-      void connection.close();
       this.#verifications.release(lease);
     }
   }
@@ -292,7 +297,7 @@ export class LdapServer implements AsyncDisposable {
     const end = new AbortController();
     const signal = AbortSignal.any([end.signal, this.#end.signal]);
     const open = this.#searches.connections;
-    const late = setTimeout(() => end.abort(), budgetMs);
+    using _late = afterOwnTime(budgetMs, () => end.abort());
     const attempts = open.map(async (connection) => await this.#prove(connection, budgetMs));
     attempts.push(this.#proveFresh(open.length === 0 ? 0 : Math.min(250, budgetMs / 3), budgetMs, signal));
     try {
@@ -305,19 +310,14 @@ export class LdapServer implements AsyncDisposable {
       this.#options.metrics.record('probe', failure.kind, startedAt);
       throw failure;
     } finally {
-      clearTimeout(late);
       end.abort();
     }
   }
 
   /** A connection that does not answer in time is destroyed: what waits on it goes elsewhere. */
   async #prove(connection: LdapConnection, budgetMs: number): Promise<void> {
-    const timer = setTimeout(() => connection.destroy('the server did not answer in time'), budgetMs);
-    try {
-      await connection.search(probeRequest);
-    } finally {
-      clearTimeout(timer);
-    }
+    using _late = afterOwnTime(budgetMs, () => connection.destroy('the server did not answer in time'));
+    await connection.search(probeRequest);
   }
 
   async #proveFresh(afterMs: number, budgetMs: number, signal: AbortSignal): Promise<void> {
@@ -333,10 +333,11 @@ export class LdapServer implements AsyncDisposable {
   }
 
   async #proveOnce(budgetMs: number, signal: AbortSignal): Promise<void> {
+    const { connectMs } = this.#options.timings;
     let proven: LdapConnection | undefined;
     while (!this.#searches.reserve()) await delay(20, undefined, { signal });
     try {
-      const connection = await this.#openForSearch(this.#searches.forget, signal, budgetMs);
+      const connection = await this.#openForSearch(this.#searches.forget, signal, connectMs);
       const abort = (): void => connection.destroy('the server did not answer in time');
       signal.addEventListener('abort', abort);
       try {

@@ -103,7 +103,7 @@ export class MailboxDoor {
       return [
         ...(mailbox.mayOpen(principal) ? [{ title, host, url }] : []),
         ...(mailbox.mayAdminister(principal)
-          ? [{ title: `${title} (admin)`, host, url: `${url}?admin=1` }]
+          ? [{ title, host, url: `${url}?admin=1`, isAdministration: true }]
           : []),
       ];
     });

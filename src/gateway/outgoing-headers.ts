@@ -57,8 +57,17 @@ export function outgoingHeaders(
   own.push('X-Forwarded-Proto', origin.scheme);
   own.push('X-Forwarded-Host', origin.authority);
   own.push('X-Forwarded-Port', portOf(origin));
+  if (application.options.proxy.forwardedField) {
+    own.push('Forwarded', forwardedField(exchange.clientAddress, origin));
+  }
   for (let i = 0; i < view.upstreamHeaders.length; i++) own.push(view.upstreamHeaders[i] as string);
   return own;
+}
+
+/** RFC 7239 section 4; an IPv6 address is in brackets and quoted, a host is quoted for its colon. */
+function forwardedField(clientAddress: string, { scheme, authority }: RequestOrigin): string {
+  const client = clientAddress.includes(':') ? `"[${clientAddress}]"` : clientAddress;
+  return `for=${client};host="${authority}";proto=${scheme}`;
 }
 
 /** The port people use: that of the authority, else the scheme's own. An IPv6 host is in brackets. */

@@ -3,6 +3,7 @@ import { Applications } from '../access/applications.ts';
 import type { ApplicationOptions } from '../access/options.ts';
 import type { Compatibility, ServerOptions } from '../http/options.ts';
 import { AddressSet } from '../lib/address-set.ts';
+import type { Logger } from '../observability/logger.ts';
 import type { Upstream } from '../proxy/upstream.ts';
 import { ProtectedApplication, type Signing } from './application.ts';
 import { type PublicOrigin, parsePublicUrl } from './public-origin.ts';
@@ -22,6 +23,7 @@ export interface SnapshotOptions {
   readonly server: ServerOptions;
   readonly cookieDomain: string | undefined;
   readonly applications: readonly ApplicationOptions[];
+  readonly logger: Logger;
   /** Needed where an application has `headers.assertion`. */
   readonly signing?: Signing | undefined;
 }
@@ -34,7 +36,11 @@ export async function compileSnapshot(options: SnapshotOptions): Promise<Snapsho
     await Promise.all(
       options.applications.map(
         async (application) =>
-          new ProtectedApplication(application, await upstreamOf(application), options.signing),
+          new ProtectedApplication(
+            application,
+            await upstreamOf(application, options.logger),
+            options.signing,
+          ),
       ),
     ),
   );
@@ -55,9 +61,12 @@ export async function compileSnapshot(options: SnapshotOptions): Promise<Snapsho
   };
 }
 
-async function upstreamOf(application: ApplicationOptions): Promise<Upstream | 'whoami' | undefined> {
-  const { name, upstream } = application;
+async function upstreamOf(
+  { name, upstream, proxy }: ApplicationOptions,
+  logger: Logger,
+): Promise<Upstream | 'whoami' | undefined> {
   if (upstream === undefined || upstream === 'whoami') return upstream;
   const { Upstream } = await import('../proxy/upstream.ts');
-  return new Upstream(name, upstream);
+  const addresses = typeof upstream === 'string' ? [upstream] : upstream;
+  return new Upstream({ application: name, addresses, proxy, logger });
 }

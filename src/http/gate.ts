@@ -4,14 +4,14 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { ErrorCode } from '../errors.ts';
+import { isHttp2 } from './http2-request.ts';
 import type { RequestHead } from './request-head.ts';
 import { maxTargetBytes } from './target.ts';
 
 /** Hot path: `bench/forward-auth.ts`. */
 export function headFault(request: IncomingMessage, head: RequestHead): ErrorCode | undefined {
   const { httpVersion } = request;
-  if (httpVersion !== '1.1' && httpVersion !== '1.0' && httpVersion !== '2.0')
-    return 'HTTP_VERSION_UNSUPPORTED';
+  if (httpVersion !== '1.1' && httpVersion !== '1.0' && !isHttp2(request)) return 'HTTP_VERSION_UNSUPPORTED';
   if (head.host === undefined || head.isDuplicate('host')) return 'REQUEST_MALFORMED';
   if (head.transferEncoding !== undefined) {
     // RFC 9112 section 6.1: anything but a final, single "chunked" invites two readings of where the body ends.

@@ -50,8 +50,9 @@ const connectionFields: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+/** The version alone proves nothing: a request line of HTTP/1 may claim it. */
 export function isHttp2(request: IncomingMessage): boolean {
-  return request.httpVersionMajor === 2;
+  return request.httpVersionMajor === 2 && 'stream' in request;
 }
 
 /** Whether a body follows the head; in HTTP/2 the frame says so, no field has to. */

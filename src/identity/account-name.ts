@@ -39,7 +39,6 @@ export function parseAccountName(typed: string): AccountName | undefined {
   const text = normalizeAccount(typed);
   if (text === undefined) return undefined;
   const backslash = text.indexOf('\\');
-  if (backslash === 0) return undefined;
   const domain = text.slice(0, Math.max(0, backslash));
   if (domainShape.test(domain)) {
     const name = text.slice(backslash + 1);

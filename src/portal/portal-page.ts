@@ -11,6 +11,8 @@ export interface PortalTile {
   readonly host: string;
   /** Absolute http(s) address, or a path of this host; anything else is not linked to. */
   readonly url: string;
+  /** The way to the application's own administration, beside the application. */
+  readonly isAdministration?: boolean;
 }
 
 export interface PortalModel {
@@ -33,7 +35,7 @@ export function renderPortal(site: Site, language: Language, model: PortalModel)
   const main = html`<div class="columns">
 <section class="applications" aria-labelledby="applications">
 <h1 id="applications">${text.portal.title}</h1>
-${applications.length > 0 ? html`<ul class="tiles">${applications.map(tile)}</ul>` : emptyState(text)}
+${applications.length > 0 ? html`<ul class="tiles">${applications.map((each) => tile(text, each))}</ul>` : emptyState(text)}
 </section>
 ${accountPanel(text, model)}
 </div>`;
@@ -51,7 +53,8 @@ export function signOutForm(site: Site, csrf: string, label: string, isPrimary =
   return html`<form class="sign-out" method="post" action="${site.portalPath}/logout"><input type="hidden" name="csrf" value="${csrf}"><button class="button${isPrimary && ' button-primary'}" type="submit">${label}</button></form>`;
 }
 
-function tile({ title, host, url }: PortalTile): Html {
+function tile(text: Messages, { title: name, host, url, isAdministration = false }: PortalTile): Html {
+  const title = isAdministration ? text.portal.administration(name) : name;
   return html`<li><a class="tile" href="${url}"><span class="mark hue-${hueOf(title)}" aria-hidden="true">${initialOf(title)}</span><span class="tile-text"><span class="tile-title"><bdi>${title}</bdi></span> <span class="host"><bdi>${host}</bdi></span></span></a></li>`;
 }
 

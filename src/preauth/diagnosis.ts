@@ -43,6 +43,22 @@ export async function diagnose(
   }
 }
 
+/** What is wrong or doubtful about one address of a mail server; nothing is signed, no account is used. */
+export async function judgeAddress(
+  url: string,
+  key: 'url' | 'adminUrl',
+  options: Pick<ZimbraOptions, 'tls' | 'timeout'>,
+  clock: Clock,
+): Promise<{ readonly level: 'problem' | 'warning'; readonly sentence: string } | undefined> {
+  await using outgoing = outgoingTo(url, options);
+  const probe = await probeMailServer(outgoing, clock);
+  const fault = probeFault(probe, url, key);
+  if (fault !== undefined) return { level: 'problem', sentence: fault };
+  const offsetMs = probe.kind === 'up' ? (probe.offsetMs ?? 0) : 0;
+  if (Math.abs(offsetMs) <= doubtfulOffsetMs) return undefined;
+  return { level: 'warning', sentence: `clock: ${apart(url, offsetMs)}; set both by NTP.` };
+}
+
 const accountFaults: Readonly<Record<AccountFault, (account: string, options: ZimbraOptions) => string>> = {
   'account-missing': () => 'account: it is empty.',
   'account-malformed': (account, { by }) =>

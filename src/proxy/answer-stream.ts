@@ -5,6 +5,8 @@ import { cutOff, type Exchange, isGone } from '../http/exchange.ts';
 import { hopByHop } from './hop-by-hop.ts';
 
 export interface AnswerListener {
+  /** The head of an answer came. */
+  onHead(): void;
   onAnswered(status: number): void;
   onFailed(error: unknown, canAnswer: boolean): void;
 }
@@ -19,21 +21,36 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange;
   readonly #expectation: AnswerExpectation;
   readonly #listener: AnswerListener;
+  readonly #deadline: NodeJS.Timeout | undefined;
+  #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
   #isSettled = false;
 
-  constructor(exchange: Exchange, expectation: AnswerExpectation, listener: AnswerListener) {
+  /** `totalMs`: from now to the end of the answer. */
+  constructor(
+    exchange: Exchange,
+    expectation: AnswerExpectation,
+    totalMs: number | 'off',
+    listener: AnswerListener,
+  ) {
     this.#exchange = exchange;
     this.#expectation = expectation;
     this.#listener = listener;
+    if (totalMs !== 'off') this.#deadline = setTimeout(() => this.#expire(), totalMs);
+  }
+
+  /** Whether bytes of the request may have left. */
+  get isStarted(): boolean {
+    return this.#controller !== undefined;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     const { response } = this.#exchange;
-    if (isGone(response)) {
+    if (this.#isSettled || isGone(response)) {
       controller.abort(clientGone());
       return;
     }
+    this.#controller = controller;
     response.once('close', () => {
       if (!response.writableEnded) controller.abort(clientGone());
     });
@@ -51,6 +68,7 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
       return;
     }
     this.#status = status;
+    this.#listener.onHead();
     const headers = answerHeaders(
       controller.rawHeaders as readonly (Buffer | string)[],
       status,
@@ -69,18 +87,33 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#isSettled) return;
-    this.#isSettled = true;
+    this.#settle();
     this.#exchange.response.end();
     this.#listener.onAnswered(this.#status);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    this.#fail(error);
+  }
+
+  #fail(error: Error): void {
     if (this.#isSettled) return;
-    this.#isSettled = true;
+    this.#settle();
     const { response } = this.#exchange;
     const canAnswer = !response.headersSent && !isGone(response);
     if (!canAnswer) cutOff(response);
     this.#listener.onFailed(error, canAnswer);
+  }
+
+  #expire(): void {
+    const error = new GatewayError('UPSTREAM_TIMEOUT', 'the answer did not end in time');
+    if (this.#controller === undefined) this.#fail(error);
+    else this.#controller.abort(error);
+  }
+
+  #settle(): void {
+    this.#isSettled = true;
+    clearTimeout(this.#deadline);
   }
 }
 

@@ -42,6 +42,13 @@ export function upstreamFailure(error: unknown, application: string): GatewayErr
   });
 }
 
+/** Whether the server could not be connected to: nothing was sent, and it may not work at all. */
+export function isConnectFailure(error: unknown): boolean {
+  return (
+    codeOf(error) === 'UND_ERR_CONNECT_TIMEOUT' || upstreamFailure(error, '').code === 'UPSTREAM_UNREACHABLE'
+  );
+}
+
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

@@ -1,23 +1,16 @@
 /**
- * One origin server and its connections: sends a decided request there and streams both ways.
+ * The servers of one application: a decided request goes to the least busy one that works, and streams both ways.
  * It knows nothing of identity; headers and path come ready made.
  */
 import type { Readable } from 'node:stream';
-import { Pool } from 'undici';
 import { GatewayError } from '../errors.ts';
-import type { Exchange } from '../http/exchange.ts';
+import { type Exchange, type FlatHeaders, isGone } from '../http/exchange.ts';
 import { meteredBody } from '../http/metered-body.ts';
+import type { Logger } from '../observability/logger.ts';
 import { AnswerStream } from './answer-stream.ts';
-import { upstreamFailure } from './failures.ts';
-
-/** Connections to one upstream, per worker. */
-const maxConnections = 256;
-/** Requests that wait for a connection; beyond it the answer is 503 at once. */
-const maxQueued = 1_024;
-const connectTimeoutMs = 5_000;
-const headTimeoutMs = 60_000;
-/** Longest silence within an answer's body. */
-const bodyIdleTimeoutMs = 300_000;
+import { isConnectFailure, upstreamFailure } from './failures.ts';
+import type { ProxyOptions } from './options.ts';
+import { UpstreamServer } from './upstream-server.ts';
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -28,8 +21,8 @@ export interface UpstreamRequest {
   readonly hasBody: boolean;
   /** Set-Cookie fields of these names are dropped: an application must not plant the gateway's cookies. */
   readonly protectedCookies: readonly string[];
-  /** For the client, beside the upstream's own; an answer with any of them is not to be kept. */
-  readonly answerHeaders: readonly string[];
+  /** Fields of ours that go with the answer. */
+  readonly answerHeaders: FlatHeaders;
 }
 
 export interface UpstreamListener {
@@ -39,54 +32,137 @@ export interface UpstreamListener {
   onFailed(error: GatewayError, canAnswer: boolean): void;
 }
 
-export class Upstream implements AsyncDisposable {
-  readonly #pool: Pool;
-  readonly #application: string;
+export interface UpstreamOptions {
+  readonly application: string;
+  /** `http(s)://host[:port]` or `unix:/path`. */
+  readonly addresses: readonly string[];
+  readonly proxy: ProxyOptions;
+  readonly logger: Logger;
+}
 
-  constructor(application: string, origin: string) {
-    this.#application = application;
-    this.#pool = new Pool(origin, {
-      connections: maxConnections,
-      pipelining: 1,
-      connect: { timeout: connectTimeoutMs },
-      headersTimeout: headTimeoutMs,
-      bodyTimeout: bodyIdleTimeoutMs,
-      keepAliveTimeout: 30_000,
-      maxHeaderSize: 65_536,
-      // A second answer on a kept connection must never reach another request.
-      strictContentLength: true,
-    });
+/** One request on its way, over all its attempts. */
+interface Errand {
+  readonly exchange: Exchange;
+  readonly request: UpstreamRequest;
+  readonly listener: UpstreamListener;
+  /** Nobody has read from it before an attempt is started. */
+  readonly body: Readable | null;
+}
+
+/** RFC 9110 section 9.2.2. */
+const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+export class Upstream implements AsyncDisposable {
+  readonly #servers: readonly UpstreamServer[];
+  readonly #options: UpstreamOptions;
+  /** Of equally busy servers the next one is taken. */
+  #turn = 0;
+
+  constructor(options: UpstreamOptions) {
+    this.#options = options;
+    const { application, proxy, logger } = options;
+    this.#servers = options.addresses.map(
+      (address) => new UpstreamServer({ application, address, proxy, logger }),
+    );
   }
 
   /** Hot path: `bench/proxy.ts`. */
   forward(exchange: Exchange, request: UpstreamRequest, listener: UpstreamListener): void {
-    if (this.#pool.stats.pending >= maxQueued) {
-      listener.onFailed(
-        new GatewayError('UPSTREAM_BUSY', 'too many requests wait for the upstream', {
-          fields: { application: this.#application },
-        }),
+    const server = this.#choose(undefined);
+    if (server === undefined) {
+      this.#refuse(listener, 'UPSTREAM_UNREACHABLE', 'none of the servers works');
+    } else if (server.waiting >= this.#options.proxy.queue && server.waiting > 0) {
+      this.#refuse(listener, 'UPSTREAM_BUSY', 'too many requests wait for the upstream');
+    } else {
+      this.#send(
+        server,
+        { exchange, request, listener, body: request.hasBody ? bodyOf(exchange) : null },
         true,
       );
-      return;
     }
-    const stream = new AnswerStream(exchange, request, {
-      onAnswered: (status) => listener.onAnswered(status),
-      onFailed: (error, canAnswer) => listener.onFailed(upstreamFailure(error, this.#application), canAnswer),
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#servers.map(async (server) => await server[Symbol.asyncDispose]()));
+  }
+
+  /** The least busy server that works, other than `failed`. */
+  #choose(failed: UpstreamServer | undefined): UpstreamServer | undefined {
+    const servers = this.#servers;
+    if (servers.length === 1) {
+      const only = servers[0] as UpstreamServer;
+      return only.isAvailable ? only : undefined;
+    }
+    const first = this.#turn++ % servers.length;
+    let least: UpstreamServer | undefined;
+    for (let i = 0; i < servers.length; i++) {
+      const server = servers[(first + i) % servers.length] as UpstreamServer;
+      if (server === failed || !server.isAvailable) continue;
+      if (least === undefined || server.inFlight < least.inFlight) least = server;
+    }
+    return least;
+  }
+
+  #send(server: UpstreamServer, errand: Errand, mayRepeat: boolean): void {
+    const { exchange, request, listener, body } = errand;
+    const { proxy, application } = this.#options;
+    server.inFlight++;
+    const stream = new AnswerStream(exchange, request, proxy.timeouts.total, {
+      onHead: () => server.succeeded(),
+      onAnswered: (status) => {
+        server.inFlight--;
+        listener.onAnswered(status);
+      },
+      onFailed: (error, canAnswer) => {
+        server.inFlight--;
+        if (isConnectFailure(error)) server.failed(error);
+        const next =
+          mayRepeat && canAnswer ? this.#next(server, request, error, stream.isStarted) : undefined;
+        if (next === undefined || isGone(exchange.response)) {
+          listener.onFailed(upstreamFailure(error, application), canAnswer);
+        } else {
+          this.#send(next, errand, false);
+        }
+      },
     });
-    this.#pool.dispatch(
+    server.dispatch(
       {
         method: request.method,
         path: request.path,
-        headers: request.headers,
-        body: request.hasBody ? bodyOf(exchange) : null,
+        headers: proxy.hostHeader === 'keep' ? request.headers : withHost(request.headers, server.authority),
+        body,
       },
       stream,
     );
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#pool.destroy();
+  /**
+   * Where a request that failed without an answer is tried once more; `undefined`: nowhere. What never left may go
+   * to another server whatever it is; what may have arrived only when it changes nothing to ask twice (RFC 9110
+   * section 9.2.2), as when a server closed a kept connection in the moment it was used.
+   */
+  #next(
+    server: UpstreamServer,
+    { method, hasBody }: UpstreamRequest,
+    error: unknown,
+    isStarted: boolean,
+  ): UpstreamServer | undefined {
+    if (!isStarted) return isConnectFailure(error) ? this.#choose(server) : undefined;
+    const isLost = upstreamFailure(error, this.#options.application).code === 'UPSTREAM_RESET';
+    if (!isLost || hasBody || !idempotentMethods.has(method)) return undefined;
+    return this.#choose(server) ?? (server.isAvailable ? server : undefined);
   }
+
+  #refuse(listener: UpstreamListener, code: 'UPSTREAM_UNREACHABLE' | 'UPSTREAM_BUSY', message: string): void {
+    const { application } = this.#options;
+    listener.onFailed(new GatewayError(code, message, { fields: { application } }), true);
+  }
+}
+
+function withHost(headers: readonly string[], authority: string): string[] {
+  return headers.map((value, i) =>
+    i % 2 === 1 && (headers[i - 1] as string).toLowerCase() === 'host' ? authority : value,
+  );
 }
 
 function bodyOf({ request, head }: Exchange): Readable {

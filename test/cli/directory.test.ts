@@ -330,8 +330,40 @@ describe('directory test', () => {
     assert.match(out, /displayName \(displayName\) +\\u001b\[2Jgone/);
   });
 
+  test('shows the first people of a directory when no account is named, with their state', async () => {
+    const { code, out } = await run(on({}));
+    assert.equal(code, 0);
+    const people = out.match(/^ {2}(uid|cn)=.*,ou=people,dc=example,dc=test$/gm) ?? [];
+    assert.equal(people.length, 5, out);
+    assert.match(out, /^ {4}username \(uid\) +\w+$/m);
+    const one = { users: { ...(options['users'] as object), filter: '(&(uid=%USERNAME%)(uid=disabled))' } };
+    assert.match((await run(on(one))).out, /^ {4}status +account-locked$/m);
+    assert.match(out, /^corp works\.$/m);
+    const json = JSON.parse((await run([...on({}), '--json'])).out) as {
+      directories: { people: object[] }[];
+    };
+    assert.equal(json.directories[0]?.people.length, 5);
+  });
+
+  for (const [changes, code, says] of [
+    [{ servers: ['ldap://127.0.0.1:1'] }, 75, /^corp does not work: ldap:\S+: Nothing listens there/m],
+    [{ bind: { ...service, password: 'x' } }, 78, /^corp does not work: ldap:\S+: The service account/m],
+    [
+      { groups: { baseDn: 'ou=x' } },
+      78,
+      /^ {2}uid=[\s\S]*^corp does not work as it should: .*groups\.baseDn ou=x/m,
+    ],
+  ] as const) {
+    test(`exits ${code} without an account when the directory does not work: ${says.source.slice(-22)}`, async () => {
+      const { code: exit, out } = await run(on(changes));
+      assert.equal(exit, code);
+      assert.match(out, says);
+    });
+  }
+
   for (const [name, argv, says] of [
-    ['no user', ['test', 'corp'], /expected --user/],
+    ['an empty user', ['test', 'corp', '--user', ''], /--user is empty/],
+    ['a password for nobody', ['test', 'corp', '--password-stdin'], /--password-stdin needs --user/],
     ['no verb', ['--user', 'anna'], /expected "test"/],
     [
       'another directory',

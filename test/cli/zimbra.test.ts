@@ -65,7 +65,7 @@ const rows: readonly Row[] = [
   {
     name: 'everything is right',
     code: 0,
-    expect: /^works: URL signs alice@example\.test in, the clocks differ by [01] s\.$/,
+    expect: /^works: URL signs alice@example\.test in, the clocks differ by \d s\.$/,
   },
   {
     name: 'the key is wrong',
@@ -113,14 +113,13 @@ const rows: readonly Row[] = [
     name: 'the clocks are six minutes apart',
     mail: { clockOffsetMs: -360_000 },
     expect:
-      /^clock: the clock of URL is (359|360|361) s behind ours; Zimbra refuses whatever was signed more than 300 s ago or ahead, so set both clocks by NTP\.$/,
+      /^clock: the clock of URL is 3[56]\d s behind ours; Zimbra refuses whatever was signed more than 300 s ago or ahead, so set both clocks by NTP\.$/,
   },
   {
     name: 'the clocks are two minutes apart',
     mail: { clockOffsetMs: 120_000 },
     code: 0,
-    expect:
-      /^works: URL signs alice@example\.test in, but the clock of URL is (119|120|121) s ahead of ours\.$/,
+    expect: /^works: URL signs alice@example\.test in, but the clock of URL is 1[12]\d s ahead of ours\.$/,
   },
 ];
 

@@ -7,6 +7,23 @@ const head = `${serverLine}session: { cookie: { domain: example.com } }\n${local
 const rules = (lines: string): string =>
   `${head}roles: [ { when: { user: a }, grant: { roles: [admin] } } ]\napplications:\n  - name: wiki\n    hosts: [wiki.example.com]\n    rules:\n${lines}`;
 
+/** Two directories with a provider each, and two applications with these headers. */
+const directories = (
+  first: string,
+  second: string,
+  claims: readonly string[] = ['', ''],
+): string => `${serverLine}session: { cookie: { domain: example.com } }
+directories:
+  - { name: one, kind: openLdap, servers: ["ldaps://one.example.com"], users: { baseDn: dc=x } }
+  - { name: two, kind: openLdap, servers: ["ldaps://two.example.com"], users: { baseDn: dc=x } }
+providers:
+  - { name: a, type: ldap, directory: one${claims[0]} }
+  - { name: b, type: ldap, directory: two${claims[1]} }
+applications:
+  - { name: wiki, hosts: [a.example.com], rules: [{ access: authenticated }], headers: { set: ${first} } }
+  - { name: list, hosts: [b.example.com], rules: [{ access: authenticated }], headers: { set: ${second} } }
+`;
+
 const rows: readonly { readonly name: string; readonly yaml: string; readonly expect: readonly string[] }[] =
   [
     {
@@ -30,6 +47,24 @@ const rows: readonly { readonly name: string; readonly yaml: string; readonly ex
       name: 'nothing about http on loopback',
       yaml: `server: { publicUrl: "http://127.0.0.1:8080" }\n${local}`,
       expect: [],
+    },
+    {
+      name: 'that directories may hold accounts of one name, to each application that is told the name alone',
+      yaml: directories('{}', '{ X-Provider: "${provider}" }'),
+      expect: [
+        'f:10:13 applications[0].name: sends no ${provider} or ${subject}, and the directories one and two may hold accounts of one name: the application cannot tell them apart',
+      ],
+    },
+    {
+      name: 'which suffix and domain two providers have',
+      yaml: directories('{ X-S: "${subject}" }', '{ X-P: "${provider}" }', [
+        ', suffixes: [Example.com, one.test], domains: [CORP]',
+        ', suffixes: [two.test, example.COM], domains: [corp]',
+      ]),
+      expect: [
+        'f:8:65 providers[1].suffixes[1]: belongs to providers[0] too: people are looked for there first',
+        'f:8:89 providers[1].domains[0]: belongs to providers[0] too: people are looked for there first',
+      ],
     },
     {
       name: 'that nobody can sign in',

@@ -182,7 +182,7 @@ const rows: readonly Row[] = [
   {
     name: 'a user filter that finds everybody',
     yaml: 'directories:\n  - { name: a, kind: openLdap, servers: ["ldaps://a"], users: { baseDn: dc=x, filter: (uid=*) } }\n',
-    expect: 'f:3:87 directories[0].users.filter: must contain %USERNAME%',
+    expect: 'f:3:87 directories[0].users.filter: must contain %USERNAME% or %ADDRESS%',
   },
 ];
 

@@ -76,12 +76,14 @@ const rows: readonly Row[] = [
   {
     name: 'a host with an empty label',
     yaml: application('upstream: "https://auth..cluster"'),
-    expect: 'f:4:56 applications[0].upstream: expected http://host[:port], https://host[:port] or whoami',
+    expect:
+      'f:4:56 applications[0].upstream: expected http://host[:port], https://host[:port], unix:/path or whoami',
   },
   {
     name: 'an upstream with a path',
     yaml: application('upstream: "http://a/b"'),
-    expect: 'f:4:56 applications[0].upstream: expected http://host[:port], https://host[:port] or whoami',
+    expect:
+      'f:4:56 applications[0].upstream: expected http://host[:port], https://host[:port], unix:/path or whoami',
   },
   {
     name: 'an upstream on an impossible port',

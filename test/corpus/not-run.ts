@@ -35,9 +35,6 @@ export const notRun: Readonly<Record<string, NotRun>> = {
   'EN-019': later('WebSocket upgrades'),
   'CF-013': absent('rules have globs, no regular expressions'),
   'CF-016': absent('no key of sessions in the configuration'),
-  'LD-006': absent('people are searched for, their DN is never put together'),
-  'LD-007': absent('people are searched for, their DN is never put together'),
-  'LD-008': absent('people are searched for, their DN is never put together'),
   'LD-023': absent('what is known of a person comes with the search that finds the entry'),
   'LG-019': later('a store shared by several nodes'),
   'SE-027': absent(

@@ -111,9 +111,9 @@ export async function siteConfig(
       account: { failures: Number(setup['throttle.account'] ?? 100_000) },
       address: { failures: Number(setup['throttle.address'] ?? 100_000) },
     },
-    directories: [directoryOptions(directories, ownOptions)],
+    directories: [withTemplate(directoryOptions(directories, ownOptions), setup['ldap.userDnTemplate'])],
     providers: [
-      { name: 'corp', type: 'ldap', directory: 'corp' },
+      { name: 'corp', type: 'ldap', directory: 'corp', domains: ['EXAMPLE'] },
       {
         name: 'local',
         type: 'local',
@@ -135,6 +135,12 @@ export async function siteConfig(
       application('isolated', hosts.isolated, upstream, { rules: [{ access: 'authenticated' }] }),
     ],
   };
+}
+
+function withTemplate(directory: Record<string, unknown>, template: unknown): Record<string, unknown> {
+  if (typeof template !== 'string') return directory;
+  const dnTemplate = template.replace('{username}', '%USERNAME%');
+  return { ...directory, users: { ...(directory['users'] as object), dnTemplate } };
 }
 
 /**

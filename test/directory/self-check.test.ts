@@ -6,8 +6,11 @@ import { systemClock } from '#src/lib/clock.ts';
 import { startSlapd } from '#test/servers/slapd.ts';
 import { groupDn, groupsBase, personDn, service, suffix } from '#test/servers/slapd-data.ts';
 import { collectLog, type LogLines } from '#test/support/log-lines.ts';
-import { until } from '#test/support/until.ts';
+import { until as untilSoon } from '#test/support/until.ts';
 import { parseOptions } from './directories.ts';
+
+const until: typeof untilSoon = async (condition, options) =>
+  await untilSoon(condition, { timeoutMs: 30_000, ...options });
 
 const slapd = await startSlapd();
 after(async () => await slapd[Symbol.asyncDispose]());

@@ -173,7 +173,8 @@ function passwordOf(typed: string): string {
   return accounts.find((each) => username === each.username || username === each.alias)?.password ?? '';
 }
 
-function config({ options, dnOf }: RunningDirectory, upstream: string): Record<string, unknown> {
+function config(running: RunningDirectory, upstream: string): Record<string, unknown> {
+  const { options } = running;
   const users = options['users'] as Record<string, unknown>;
   const own = { suffixes: ['corp.test'], domains: ['CORP'] };
   const byUid = {
@@ -186,7 +187,7 @@ function config({ options, dnOf }: RunningDirectory, upstream: string): Record<s
     directories: [
       { ...options, name: 'corp' },
       { ...options, name: 'aliases', users: byUid },
-      { ...options, name: 'template', users: { ...users, dnTemplate: dnOf('%USERNAME%') } },
+      { ...options, name: 'template', users: { ...users, dnTemplate: running.dnOf('%USERNAME%') } },
     ],
     providers: [
       { name: 'corp', type: 'ldap', title: 'Corporate account', directory: 'corp', ...own },

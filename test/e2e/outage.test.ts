@@ -178,10 +178,10 @@ describe('whom the directory does not vouch for', () => {
     },
     { name: 'a locked account', username: 'locked', password: 'locked-password', reason: 'account-locked' },
     {
-      name: 'a password that must be changed',
+      name: 'a wrong password of somebody who must change it',
       username: 'mustchange',
-      password: 'mustchange-password',
-      reason: 'password-must-change',
+      password: 'nope',
+      reason: 'wrong-password',
     },
     { name: 'a filter in the name', username: 'ali*', password: 'alice-password', reason: 'unknown-account' },
     {

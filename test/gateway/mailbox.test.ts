@@ -71,6 +71,8 @@ describe('a person who is signed in', () => {
   });
 
   test('sees a tile for each mailbox they may open, and one for the console if they may administer', async () => {
+    const { body: rootsPage } = await (await signedIn(gateway, 'root1')).ask('/_vratar/?lang=hr');
+    assert.ok(rootsPage.includes('Mail: administracija'), rootsPage);
     const tilesOf = async (username: string): Promise<readonly string[]> => {
       const { body } = await (await signedIn(gateway, username)).ask('/_vratar/');
       return [...body.matchAll(/href="(\/_vratar\/zimbra\/[^"]+)"/g)].map((match) => match[1] as string);
@@ -94,8 +96,9 @@ describe('a person who is signed in', () => {
     assert.ok(headers.location?.startsWith(`${mail.url}/service/preauth?isredirect=1&authtoken=`));
     const ivan = await signedIn(gateway, 'ivan');
     const plain = await ivan.ask('/_vratar/zimbra/editors-mail?admin=1');
-    assert.ok(plain.headers.location?.startsWith(`${mail.url}/service/preauth?account=ivan`));
-    assert.ok(!plain.headers.location.includes('admin'));
+    const { location = '' } = plain.headers;
+    assert.ok(location.startsWith(`${mail.url}/service/preauth?account=ivan`), location);
+    assert.ok(!location.includes('admin'));
   });
 
   test('over SOAP is led by a link for one use', async () => {
@@ -259,6 +262,13 @@ describe('signing out', () => {
     return await visitor.submit('/_vratar/logout', { csrf: csrfOf(page.body) });
   }
 
+  async function sessionsEnded(site: TestGateway): Promise<void> {
+    await until(() => site.logs.some(({ event }) => event === 'zimbra.sessions-ended'), {
+      what: 'the end of the mail sessions',
+      timeoutMs: 20_000,
+    });
+  }
+
   test('ends the mail sessions of a person who opened the mailbox from here, and forgets that they did', async () => {
     await using own = await startMail();
     await using site = await startWith(zimbraOptions(own));
@@ -269,7 +279,8 @@ describe('signing out', () => {
     assert.equal(alice.cookies.get('vratar-mail'), 'mail');
     assert.equal((await signOut(alice)).status, 303);
     assert.ok(!alice.cookies.has('vratar-mail'));
-    await until(() => own.sessions.length === 0, { what: 'the end of the mail session', timeoutMs: 20_000 });
+    await sessionsEnded(site);
+    assert.deepEqual(own.sessions, []);
     const ended = audited(site).at(-1);
     assert.deepEqual(ended, {
       event: 'zimbra.sessions-ended',
@@ -317,8 +328,9 @@ describe('signing out', () => {
     const { headers } = await victim.ask(mailPath);
     await follow(headers.location ?? '');
     const alice = await signedIn(site, 'alice');
-    alice.cookies.set('vratar-mail', 'mail.root1.__proto__');
+    alice.cookies.set('vratar-mail', 'mail.root1.constructor');
     await signOut(alice);
+    await sessionsEnded(site);
     assert.deepEqual(own.sessions, ['root1@example.test']);
   });
 });
@@ -346,7 +358,7 @@ describe('the mail server', () => {
       ],
     );
     const metrics = await site.metrics();
-    assert.match(metrics, /vratar_zimbra_clock_offset_seconds\{zimbra="mail"\} 1(19|20|21)\n/);
+    assert.match(metrics, /vratar_zimbra_clock_offset_seconds\{zimbra="mail"\} 1[12]\d\n/);
     assert.ok(metrics.includes('vratar_zimbra_up{zimbra="away"} 0'));
   });
 

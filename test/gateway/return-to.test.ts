@@ -5,11 +5,13 @@ import { applicationOptions } from '#src/access/options.ts';
 import { allowedReturnTarget } from '#src/gateway/return-to.ts';
 import { compileSnapshot } from '#src/gateway/snapshot.ts';
 import { serverOptions } from '#src/http/options.ts';
+import { createLogger } from '#src/observability/logger.ts';
 
 async function snapshotOf(publicUrl: string, cookieDomain?: string) {
   return await compileSnapshot({
     server: serverOptions.parse({ publicUrl }),
     cookieDomain,
+    logger: createLogger({ level: 'error', sink: { write: () => undefined } }),
     applications: [applicationOptions.parse({ name: 'app', hosts: ['app.example.test', '*.wild.test'] })],
   });
 }

@@ -110,6 +110,20 @@ describe('a link', () => {
     });
   });
 
+  for (const how of ['url', 'soap']) {
+    test(`opens Carbonio as well, by ${how}`, async () => {
+      await using carbonio = await startMail({ product: 'carbonio' });
+      await withWay(carbonio, { options: { interface: how } }, async (way) => {
+        assert.equal((await way.check.now()).kind, 'up');
+        const location = await locationOf(way, 'alice@example.test', opening('app=calendar'));
+        const answer = await follow(location);
+        assert.equal(answer.headers.location, `${carbonio.url}/?app=calendar`);
+        const replayed = await follow(location);
+        assert.equal(replayed.status, how === 'soap' ? 400 : 302);
+      });
+    });
+  }
+
   for (const email of ['', 'alice', 'alice@evil.test', 'alice@example.test|1', 'nokey@keyless.test']) {
     test(`is not made for ${JSON.stringify(email)}`, async () => {
       await withWay(mail, {}, async (way) => {
@@ -259,10 +273,10 @@ describe('clock and health', () => {
       await using skewed = await startMail({ clockOffsetMs: seconds * 1_000 });
       await withWay(skewed, {}, async (way) => {
         const probe = await way.check.now();
-        assert.ok(probe.kind === 'up' && Math.abs((probe.offsetMs ?? 0) - seconds * 1_000) < 2_000);
+        assert.ok(probe.kind === 'up' && Math.abs((probe.offsetMs ?? 0) - seconds * 1_000) < 20_000);
         const location = await locationOf(way, 'alice@example.test');
         const timestamp = Number(new URL(location).searchParams.get('timestamp'));
-        assert.ok(Math.abs(timestamp - Date.now() - seconds * 1_000) < 5_000);
+        assert.ok(Math.abs(timestamp - Date.now() - seconds * 1_000) < 20_000);
         assert.equal((await follow(location)).status, 302);
       });
     });

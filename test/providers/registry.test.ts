@@ -4,7 +4,6 @@ import type { Directory } from '#src/directory/directory.ts';
 import { GatewayError } from '#src/errors.ts';
 import { GroupTable } from '#src/identity/group.ts';
 import { systemClock } from '#src/lib/clock.ts';
-import { systemClock } from '#src/lib/clock.ts';
 import { Metrics } from '#src/observability/metrics.ts';
 import { createPasswordHash } from '#src/providers/password-hash.ts';
 import { createProviders } from '#src/providers/registry.ts';

@@ -11,6 +11,7 @@ export interface TokenOptions {
   readonly isMutual?: boolean;
 }
 
+/** Disposed of when it has answered what it was asked. */
 export interface TicketHolder extends AsyncDisposable {
   /** `service` as `HTTP/host`. */
   token(service: string, options?: TokenOptions): Promise<string>;
@@ -53,7 +54,10 @@ export function startTicketHolder(environment: Readonly<Record<string, string>>)
       child.send({ id, service, options } satisfies Question);
       return await asked.promise;
     },
-    [Symbol.asyncDispose]: async () => await end(child),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.allSettled([...waiting.values()].map(async ({ promise }) => await promise));
+      await end(child);
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 /** Names are unique, and everything that is referred to by name exists. */
+import { foldAccount } from '../../identity/account-name.ts';
 import { looksLikeDn } from '../../identity/distinguished-name.ts';
 import type { ConfigPath, Finding } from '../problem.ts';
 import type { Readable } from '../readable.ts';
@@ -37,7 +38,7 @@ function duplicateAccounts({ providers }: Readable): readonly Finding[] {
     if (provider?.type !== 'local') return [];
     const first = new Map<string, number>();
     return provider.users.flatMap(({ username }, user): readonly Finding[] => {
-      const folded = username.normalize('NFC').toLowerCase();
+      const folded = foldAccount(username);
       const before = first.get(folded);
       if (before === undefined) {
         first.set(folded, user);

@@ -69,6 +69,7 @@ export interface Messages {
     readonly groups: (count: number) => string;
     readonly roles: string;
     readonly signedInThrough: (provider: string) => string;
+    readonly administration: (application: string) => string;
     readonly noApplications: string;
     readonly noApplicationsAdvice: string;
     readonly accessLevels: { readonly auditor: string; readonly administrator: string };

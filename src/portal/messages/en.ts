@@ -64,6 +64,7 @@ export const en = {
     groups: createPlural('en', { one: '# group', other: '# groups' }),
     roles: 'Roles',
     signedInThrough: (provider) => `Signed in through ${provider}`,
+    administration: (application) => `${application}: administration`,
     noApplications: 'No applications yet',
     noApplicationsAdvice: 'Nothing is open to your account so far. Ask your administrator for access.',
     accessLevels: { auditor: 'Auditor', administrator: 'Administrator' },

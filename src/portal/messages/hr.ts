@@ -65,6 +65,7 @@ export const hr = {
     groups: createPlural('hr', { one: '# grupa', few: '# grupe', other: '# grupa' }),
     roles: 'Uloge',
     signedInThrough: (provider) => `Prijavljeni ste putem: ${provider}`,
+    administration: (application) => `${application}: administracija`,
     noApplications: 'Još nema aplikacija',
     noApplicationsAdvice: 'Vašem računu zasad ništa nije dostupno. Zatražite pristup od administratora.',
     accessLevels: { auditor: 'Revizor', administrator: 'Administrator' },

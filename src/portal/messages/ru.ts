@@ -64,6 +64,7 @@ export const ru = {
     groups: createPlural('ru', { one: '# группа', few: '# группы', many: '# групп', other: '# группы' }),
     roles: 'Роли',
     signedInThrough: (provider) => `Вход выполнен через ${provider}`,
+    administration: (application) => `${application}: администрирование`,
     noApplications: 'Приложений пока нет',
     noApplicationsAdvice: 'Вашей учётной записи пока ничего не открыто. Запросите доступ у администратора.',
     accessLevels: { auditor: 'Аудитор', administrator: 'Администратор' },

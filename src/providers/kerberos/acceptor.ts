@@ -3,15 +3,13 @@
  * store that the environment of the process names. Loads the native code with the first token.
  */
 import type * as Kerberos from 'kerberos';
+import { installationCommand } from './installation.ts';
 import { verdictOfFailure } from './reasons.ts';
 import type { Verdict } from './verdict.ts';
 
 type Library = Pick<typeof Kerberos, 'initializeServer'>;
 
 let loading: Promise<Library | Verdict> | undefined;
-
-/** What an operator has to run on a machine where the package was installed without a compiler. */
-export const installationHint = 'apt-get install libkrb5-dev python3 make g++ && npm rebuild kerberos';
 
 /** Loads the native code now; answers why it cannot be loaded. */
 export async function loadLibrary(): Promise<Extract<Verdict, { kind: 'unable' }> | undefined> {
@@ -49,6 +47,6 @@ async function load(): Promise<Library | Verdict> {
   } catch (error) {
     // Not installed, not built, or libgssapi is not on the machine: each of them is the operator's to mend.
     const words = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-    return { kind: 'unable', obstacle: 'module-missing', detail: `${words}; try: ${installationHint}` };
+    return { kind: 'unable', obstacle: 'module-missing', detail: `${words}; try: ${installationCommand}` };
   }
 }

@@ -8,9 +8,8 @@ export class DerError extends Error {
   override readonly name = 'DerError';
 }
 
-export interface Element {
-  readonly tag: number;
-  /** Where its content begins and ends; the end may lie beyond the bytes at hand. */
+/** Where something begins and ends; the end may lie beyond the bytes at hand. */
+export interface Span {
   readonly from: number;
   readonly to: number;
 }
@@ -21,7 +20,7 @@ export class DerReader {
   readonly #to: number;
   #at: number;
 
-  constructor(bytes: Buffer, { from, to }: Pick<Element, 'from' | 'to'>) {
+  constructor(bytes: Buffer, { from, to }: Span) {
     this.#bytes = bytes;
     this.#at = from;
     this.#to = to;
@@ -36,8 +35,8 @@ export class DerReader {
     return this.isAtEnd ? undefined : this.#byte(this.#at);
   }
 
-  /** Goes past the next element, which must have this tag. */
-  next(tag: number): Element {
+  /** Goes past the next element, which must have this tag; answers where its content is. */
+  next(tag: number): Span {
     const found = this.#byte(this.#at);
     if (found !== tag) throw new DerError(`tag ${found} where ${tag} was expected`);
     const first = this.#byte(this.#at + 1);
@@ -54,7 +53,7 @@ export class DerReader {
     const to = from + length;
     if (to > this.#to) throw new DerError('an element longer than what holds it');
     this.#at = to;
-    return { tag, from, to };
+    return { from, to };
   }
 
   /** The same, and a cursor over what is in it. */
