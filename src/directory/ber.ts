@@ -2,7 +2,8 @@
  * Elements of BER as LDAP narrows them (RFC 4511 section 5.1): definite lengths, strings in one piece. Reading never
  * looks beyond the element it is in, and never recurses. Knows nothing of LDAP's messages.
  */
-import { isUtf8 } from 'node:buffer';
+// Imported, because the globals of these names are getters that cost more than what is called on them.
+import { Buffer, isUtf8 } from 'node:buffer';
 import { LdapFailure } from './failures.ts';
 
 export const tags = {
@@ -132,9 +133,14 @@ export class BerReader {
 
   /** Text in UTF-8. */
   text(tag: number = tags.octets): string {
-    const value = this.textOrBytes(tag);
-    if (typeof value !== 'string') throw malformed('a text is not in UTF-8');
-    return value;
+    const start = this.#start(tag);
+    return this.#decode(start, this.#at);
+  }
+
+  /** Text that is likely to have come before: a string there is already costs less than a new one. */
+  knownText(known: KnownTexts): string {
+    const start = this.#start(tags.octets);
+    return known.find(this.#bytes, start, this.#at) ?? known.keep(this.#decode(start, this.#at));
   }
 
   /** Text meant for people: what is not UTF-8 shows as such. */
@@ -146,13 +152,13 @@ export class BerReader {
   /** Text, or a copy of the bytes where they are none. */
   textOrBytes(tag: number = tags.octets): string | Buffer {
     const start = this.#start(tag);
-    const bytes = this.#bytes;
-    for (let i = start; i < this.#at; i++) {
-      if ((bytes[i] as number) < 0x80) continue;
-      const content = bytes.subarray(start, this.#at);
-      return isUtf8(content) ? content.toString() : Buffer.from(content);
-    }
-    return bytes.toString('latin1', start, this.#at);
+    return decode(this.#bytes, start, this.#at);
+  }
+
+  #decode(start: number, end: number): string {
+    const value = decode(this.#bytes, start, end);
+    if (typeof value !== 'string') throw malformed('a text is not in UTF-8');
+    return value;
   }
 
   /** Reads past the element; returns where its content starts. */
@@ -174,6 +180,42 @@ export class BerReader {
     const first = this.#bytes[at + 1] as number;
     this.#at = at + (first < 0x80 ? 2 : 2 + (first & 0x7f));
     return at + length;
+  }
+}
+
+function decode(bytes: Buffer, start: number, end: number): string | Buffer {
+  for (let i = start; i < end; i++) {
+    if ((bytes[i] as number) < 0x80) continue;
+    const content = bytes.subarray(start, end);
+    return isUtf8(content) ? content.toString() : Buffer.from(content);
+  }
+  return bytes.toString('latin1', start, end);
+}
+
+/** Short texts in ASCII, as many as have room: a newer one takes the place of an older one. */
+export class KnownTexts {
+  readonly #texts: string[] = Array.from({ length: 256 }, () => '');
+
+  find(bytes: Buffer, start: number, end: number): string | undefined {
+    let hash = 0;
+    for (let i = start; i < end; i++) hash = (hash * 31 + (bytes[i] as number)) & 0xff;
+    const text = this.#texts[hash] as string;
+    if (text.length !== end - start) return undefined;
+    for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== bytes[start + i]) return undefined;
+    return text;
+  }
+
+  keep(text: string): string {
+    if (text.length > 64) return text;
+    let hash = 0;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      // In UTF-8 it would be other bytes.
+      if (code >= 0x80) return text;
+      hash = (hash * 31 + code) & 0xff;
+    }
+    this.#texts[hash] = text;
+    return text;
   }
 }
 

@@ -2,9 +2,11 @@
  * One LDAP connection: one socket that we opened, never opened again, thrown away when it dies. Numbers requests,
  * knows which of them wait, and hands answers to whoever asked. Knows nothing of pools, retries or people.
  */
+import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import type { Secret } from '../lib/secret.ts';
-import { malformed } from './ber.ts';
+import { KnownTexts, malformed } from './ber.ts';
 import { dial, type Wire } from './dial.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { LdapEntry } from './entry.ts';
@@ -86,6 +88,7 @@ export class LdapConnection {
   /** By message id. */
   readonly #pending = new Map<number, Operation>();
   #lastMessageId = 0;
+  readonly #attributeNames = new KnownTexts();
   /** Requests of this turn of the event loop that leave together. */
   #gathered: Buffer[] = [];
   #watch: NodeJS.Timeout | undefined;
@@ -302,7 +305,8 @@ export class LdapConnection {
       }
     } else if (operation.entries !== undefined && tag === responseTags.searchEntry) {
       const { entries, maxEntries } = operation;
-      if (maxEntries === 0 || entries.length < maxEntries) entries.push(readEntry(reader));
+      if (maxEntries === 0 || entries.length < maxEntries)
+        entries.push(readEntry(reader, this.#attributeNames));
     } else if (operation.entries === undefined || tag !== responseTags.searchReference) {
       // Of references to other servers nobody follows any (RFC 4511 section 4.5.3).
       throw malformed(`the ${operation.what} was answered with another kind of response`);

@@ -2,6 +2,7 @@
  * Search filters: the configured text (RFC 4515) is parsed once at load, values go in as bytes of the encoded
  * filter (RFC 4511 section 4.5.1.7). No filter text is ever put together from a value, so there is nothing to escape.
  */
+import { Buffer } from 'node:buffer';
 import { GatewayError } from '../errors.ts';
 import { tags as berTags, element, octets } from './ber.ts';
 

@@ -1,4 +1,5 @@
 /** Metrics of one server's operations, by the names and labels of the operator's contract. */
+import { performance } from 'node:perf_hooks';
 import type { CounterCell, HistogramCell } from '../observability/hot-metrics.ts';
 import type { Metrics } from '../observability/metrics.ts';
 

@@ -2,6 +2,7 @@
  * One LDAP server: a search pool under the service account, a verification pool, and the judgement whether it lives.
  * Knows nothing of its fellow servers; whoever is refused here goes there (failover.ts).
  */
+import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PasswordChangeOutcome } from '../identity/outcome.ts';
 import { CircuitBreaker } from '../lib/circuit-breaker.ts';

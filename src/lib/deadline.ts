@@ -1,4 +1,5 @@
 /** One instant by which a whole piece of work must have ended, handed down instead of a new timeout at every step. */
+import { performance } from 'node:perf_hooks';
 
 export class Deadline {
   readonly #expiresAt: number;

@@ -185,6 +185,7 @@ const nonsense: readonly {
 }[] = [
   { name: 'the id of another message', to: 'search', answer: (id) => done(id + 1) },
   { name: 'the id of another message', to: 'bind', answer: (id) => result(id + 1, tags.bindResponse, 0) },
+  { name: 'the id of another message', to: 'change', answer: (id) => result(id + 1, 0x78, 0) },
   { name: 'the id 0', to: 'bind', answer: () => result(0, tags.bindResponse, 0) },
   { name: 'an entry', to: 'bind', answer: (id) => found(id, 'a') },
   { name: 'a reference', to: 'bind', answer: (id) => message(id, ber(0x73, ber(0x04, 'ldap://x'))) },

@@ -286,6 +286,21 @@ describe('the reader of responses', () => {
     );
   });
 
+  test('confuses no names of attributes, of whatever entries came before', () => {
+    const names = [
+      ...Array.from({ length: 2_000 }, (_, n) => `a${(n * 7_919).toString(36)}`),
+      'x'.repeat(64),
+      'x'.repeat(65),
+      'é',
+      'Ã©',
+      '',
+    ];
+    const entries = names.map((name) => entry(attribute(name, name), attribute(`${name}-2`, name)));
+    const decoded = decodeResponses(...entries, ...entries.toReversed()).map(({ value }) => value);
+    const expected = names.map((name) => ({ dn: 'uid=anna', [name]: name, [`${name}-2`]: name }));
+    assert.deepEqual(decoded, [...expected, ...expected.toReversed()]);
+  });
+
   test('gives the same for any cut, and for bytes changed at will an answer or a failure, never anything else', () => {
     const valid = fc.oneof(
       fc.constantFrom(...vectors.map(({ hex }) => bytesOf(hex))),
