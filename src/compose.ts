@@ -16,6 +16,7 @@ import { guardIdentity } from './gateway/identity-guard.ts';
 import type { Mailbox, MailboxSurroundings, MailServerHealth } from './gateway/mailbox.ts';
 import { Negotiation } from './gateway/negotiation.ts';
 import { compileSnapshot, type Snapshot } from './gateway/snapshot.ts';
+import { WebSockets } from './gateway/web-sockets.ts';
 import { type AssertionSigner, publicKeySet } from './headers/asserted.ts';
 import { type Listener, maxTicketHeadBytes } from './http/listener.ts';
 import type { ListenAddress } from './http/options.ts';
@@ -97,6 +98,7 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       logger,
       metrics,
       clock,
+      tickets: client.tickets,
     });
     for (const provider of providers) resources.use(provider);
     const throttle = createThrottle({ counters: client.counters, metrics });
@@ -169,6 +171,8 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       providerTitles: new Map(providers.map(({ name, title }) => [name, title])),
       passwordProviders,
       mailboxes,
+      webSockets: resources.use(new WebSockets({ sessions, sessionCookie, clock, logger, metrics })),
+      forms: client.forms,
       publicKeys: () => publicKeySet(ring.keys.filter((key) => isPublished(key, clock.now()))),
       pages,
       assets,
@@ -184,6 +188,7 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
         onRefused: (status) => {
           metrics.httpRequests.cell({ listener: 'public', surface: 'proxy', code: String(status) }).count++;
         },
+        isTrusted: (address) => snapshot.trustedProxies.has(address),
         knowsHost: (host) => snapshot.knowsHost(host),
         logger,
       },

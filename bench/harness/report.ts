@@ -7,15 +7,17 @@ export interface Result {
   readonly value: number;
   readonly limit: number;
   readonly unit: string;
+  /** The value must reach the limit; otherwise it must not exceed it. */
+  readonly isLeast?: true | undefined;
   /** Further figures of the same run. */
   readonly detail: string;
 }
 
 /** Prints the result and answers whether it is within its limit. */
-export function report({ name, value, limit, unit, detail }: Result): boolean {
-  const isMet = value <= limit;
+export function report({ name, value, limit, unit, isLeast, detail }: Result): boolean {
+  const isMet = isLeast === true ? value >= limit : value <= limit;
   console.log(
-    `${isMet ? 'ok    ' : 'MISSED'} ${name}: ${value.toFixed(2)} ${unit} (limit ${limit}); ${detail}`,
+    `${isMet ? 'ok    ' : 'MISSED'} ${name}: ${value.toFixed(2)} ${unit} (limit ${isLeast === true ? 'at least ' : ''}${limit}); ${detail}`,
   );
   return isMet;
 }

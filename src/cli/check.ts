@@ -30,11 +30,14 @@ async function connect(file: string, { config, locate }: LoadedConfig, io: Comma
   // Only here, so that a plain check needs no clients.
   const { checkDirectories } = await import('./check-directories.ts');
   const { checkMailServers } = await import('./check-mail-servers.ts');
-  const found = await Promise.all([checkDirectories(config), checkMailServers(config)]);
+  const { checkKerberos } = await import('./check-kerberos.ts');
+  const tickets = await checkKerberos(config);
+  const found = [...(await Promise.all([checkDirectories(config), checkMailServers(config)])), tickets];
   const problems = found.flatMap((each) => each.problems);
   const warnings = found.flatMap((each) => each.warnings);
   for (const problem of problems) io.stdout.write(`${formatProblem(file, locate(problem))}\n`);
   for (const warning of warnings) io.stdout.write(`warning: ${formatProblem(file, locate(warning))}\n`);
+  for (const note of tickets.notes) io.stdout.write(`${note}\n`);
   if (problems.length === 0 && config.directories.length > 0) {
     io.stdout.write('every directory server answers as configured\n');
   }

@@ -1,6 +1,7 @@
 /** A valid configuration in a few lines: what is served, who may sign in, and what it costs the directories. */
 import type { Config } from '../config/schema.ts';
 import type { DirectoryOptions } from '../directory/options.ts';
+import { serviceNameOf } from '../directory/service-discovery.ts';
 import type { ProviderOptions } from '../providers/options.ts';
 
 /** Search connections per server and worker, on top of `pool.connections`. */
@@ -45,12 +46,15 @@ function describeProvider(provider: ProviderOptions): string {
 }
 
 /** The most connections the directory's servers see together, spelled out: servers refuse what exceeds their limits. */
-function describeConnections({ servers, pool }: DirectoryOptions, workers: number): string {
-  const total = servers.length * workers * (pool.connections + searchConnections);
-  return (
-    `up to ${total} LDAP connections (${count(servers.length, 'server')} x ${count(workers, 'worker')} x ` +
-    `(${pool.connections} + ${searchConnections}))`
-  );
+function describeConnections(directory: DirectoryOptions, workers: number): string {
+  const { servers, pool } = directory;
+  const perServer = workers * (pool.connections + searchConnections);
+  const sum = `${count(workers, 'worker')} x (${pool.connections} + ${searchConnections})`;
+  const service = serviceNameOf(directory);
+  if (service !== undefined) {
+    return `up to ${perServer} LDAP connections to each server in ${service.record} (${sum})`;
+  }
+  return `up to ${servers.length * perServer} LDAP connections (${count(servers.length, 'server')} x ${sum})`;
 }
 
 function count(amount: number, one: string, many = `${one}s`): string {

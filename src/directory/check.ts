@@ -33,6 +33,8 @@ import { defaultTimings } from './timings.ts';
 export interface CheckOptions {
   readonly signal: AbortSignal;
   readonly clock?: Clock;
+  /** Asked for the servers where DNS names them; omitted: the servers of the system. */
+  readonly resolver?: Resolver;
   /**
    * Whether the service account may be tried on the server; default: yes. Where it was refused just now, once more would
    * bring it closer to being locked.
@@ -59,7 +61,7 @@ export async function checkDirectory(
 ): Promise<readonly DirectoryFinding[]> {
   let endpoints: readonly Endpoint[];
   try {
-    const servers = await serversOf(options);
+    const servers = await serversOf(options, check);
     if (typeof servers === 'string') {
       const message = `${servers}; correct servers, or the records in DNS.`;
       return [{ code: 'unreachable', level: 'problem', server: undefined, path: ['servers'], message }];
@@ -81,11 +83,16 @@ export async function checkDirectory(
 }
 
 /** What is configured or what DNS names now; a sentence where DNS names none. */
-async function serversOf(options: DirectoryOptions): Promise<readonly string[] | string> {
+async function serversOf(
+  options: DirectoryOptions,
+  { signal, resolver = new Resolver({ timeout: defaultTimings.connectMs, tries: 2 }) }: CheckOptions,
+): Promise<readonly string[] | string> {
   const service = serviceNameOf(options);
   if (service === undefined) return options.servers;
-  const resolver = new Resolver({ timeout: defaultTimings.connectMs, tries: 2 });
+  const cancel = (): void => resolver.cancel();
+  signal.addEventListener('abort', cancel);
   const records = await resolveService(resolver, service.record);
+  signal.removeEventListener('abort', cancel);
   if (typeof records === 'string') return records;
   const { urls, foreign } = toServers(records, service, {
     trustsAnyTarget: options.tls.serverName !== undefined,

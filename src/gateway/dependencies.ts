@@ -10,10 +10,12 @@ import type { SignInChain } from '../providers/chain.ts';
 import type { PasswordChanges } from '../providers/password-changes.ts';
 import type { SessionCookie } from '../session/cookie.ts';
 import type { SessionLifecycle } from '../session/lifecycle.ts';
+import type { KeptForms } from '../state/kept-forms.ts';
 import type { Credentials } from './credentials.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Negotiation } from './negotiation.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { WebSockets } from './web-sockets.ts';
 
 export interface GatewayDependencies {
   readonly snapshot: Snapshot;
@@ -33,6 +35,8 @@ export interface GatewayDependencies {
   readonly publicKeys: () => object;
   /** In configured order. */
   readonly mailboxes: readonly Mailbox[];
+  readonly webSockets: WebSockets;
+  readonly forms: KeptForms;
   readonly pages: Pages;
   readonly assets: Assets;
   readonly clock: Clock;

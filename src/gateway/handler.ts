@@ -7,6 +7,7 @@ import { headFault } from '../http/gate.ts';
 import type { RequestHandler } from '../http/listener.ts';
 import { HeadReader } from '../http/request-head.ts';
 import { parseTarget } from '../http/target.ts';
+import type { Upgrade } from '../http/upgrade.ts';
 import { plainAddress } from '../lib/address-set.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import { compileEndpoints } from './endpoints.ts';
@@ -44,7 +45,7 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
   const heads = new HeadReader({ readsUserAgent: negotiation?.policy.readsUserAgent === true });
   const clients = new ClientAddresses(trustedProxies);
 
-  function open(request: IncomingMessage, response: ServerResponse): Exchange {
+  function open(request: IncomingMessage, response: ServerResponse, upgrade: Upgrade | undefined): Exchange {
     const head = heads.read(request.rawHeaders);
     const peer = plainAddress(request.socket.remoteAddress ?? localPeer);
     const isPeerTrusted = trustedProxies.has(peer);
@@ -52,6 +53,7 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
     return {
       request,
       response,
+      upgrade,
       head,
       peer,
       isPeerTrusted,
@@ -95,8 +97,8 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
     );
   }
 
-  return (request, response) => {
-    const exchange = open(request, response);
+  return (request, response, upgrade) => {
+    const exchange = open(request, response, upgrade);
     const url = request.url as string;
     const endpoint = findEndpoint(url);
     const surface: Surface =

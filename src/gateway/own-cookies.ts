@@ -2,6 +2,7 @@
 import { languageCookieName } from '../portal/language.ts';
 import { CsrfGuard } from './csrf.ts';
 import type { GatewayDependencies } from './dependencies.ts';
+import { KeptFormCookie } from './kept-form-cookie.ts';
 import { MailMark } from './mail-mark.ts';
 
 export function createCsrfGuard({
@@ -26,6 +27,9 @@ export function ownCookieNames(
     csrf.cookieName,
     languageCookieName,
     ...(negotiation === undefined ? [] : [negotiation.cookie.name]),
+    ...(snapshot.applications.all.some(({ options }) => options.keepForms)
+      ? [new KeptFormCookie(sessionCookie.name, snapshot.publicOrigin.scheme === 'https').name]
+      : []),
     ...(mailboxes.length === 0 ? [] : [new MailMark(sessionCookie.name, snapshot).cookieName]),
   ];
 }

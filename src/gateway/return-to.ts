@@ -6,7 +6,7 @@ import { isCovered } from './public-origin.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** Longest `rd` that is looked at: it comes back in a form, escaped, and must still fit. */
-const maxLength = 4_096;
+export const maxReturnTargetLength = 4_096;
 
 /**
  * The target itself when it is a path of this host, or an address of a configured application or below
@@ -18,7 +18,7 @@ export function allowedReturnTarget(
   snapshot: Snapshot,
   ownAuthority?: string,
 ): string | undefined {
-  if (target === undefined || target === '' || target.length > maxLength) return undefined;
+  if (target === undefined || target === '' || target.length > maxReturnTargetLength) return undefined;
   const resource = withoutFragment(target);
   if (resource === undefined) return undefined;
   if (resource.startsWith('/')) return isOwnPath(resource, snapshot) ? target : undefined;
@@ -71,6 +71,7 @@ function isOwnPath(path: string, { portalPath }: Snapshot): boolean {
     (reading) =>
       !reading.startsWith(`${portalPath}/`) ||
       reading === `${portalPath}/` ||
+      reading === `${portalPath}/form` ||
       reading.startsWith(`${portalPath}/zimbra/`),
   );
 }

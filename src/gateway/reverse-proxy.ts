@@ -5,6 +5,7 @@ import { GatewayError } from '../errors.ts';
 import { type Exchange, type FlatHeaders, hasBody, redirect, reply, replyJson } from '../http/exchange.ts';
 import { isNavigation } from '../http/navigation.ts';
 import type { Target } from '../http/target.ts';
+import type { Upgrade } from '../http/upgrade.ts';
 import { whoamiPage } from '../proxy/whoami.ts';
 import type { ProtectedApplication } from './application.ts';
 import { challengeForm, withTicket } from './challenge.ts';
@@ -17,12 +18,14 @@ import type { SignIn } from './sign-in.ts';
 import { signInLocation } from './sign-in-location.ts';
 import type { Traffic } from './traffic.ts';
 import type { View } from './view.ts';
+import type { WebSockets } from './web-sockets.ts';
 
 export class ReverseProxy {
   readonly #dependencies: GatewayDependencies;
   readonly #traffic: Traffic;
   readonly #failures: Failures;
   readonly #signIn: SignIn;
+  readonly #webSockets: WebSockets;
   /** Cookies of ours: never sent to an application, never accepted from one. */
   readonly #gatewayCookies: readonly string[];
 
@@ -37,6 +40,7 @@ export class ReverseProxy {
     this.#traffic = traffic;
     this.#failures = failures;
     this.#signIn = signIn;
+    this.#webSockets = dependencies.webSockets;
     this.#gatewayCookies = gatewayCookies;
   }
 
@@ -145,11 +149,14 @@ export class ReverseProxy {
       this.#traffic.answered(exchange, 'proxy', page.status);
       return;
     }
+    const { upgrade } = exchange;
+    if (upgrade !== undefined) refuseForeignOrigin(exchange, origin, options.proxy.webSocketOrigins);
     const sent = {
       method,
       path,
       headers,
       hasBody: hasBody(exchange),
+      isUpgrade: upgrade !== undefined,
       protectedCookies: this.#gatewayCookies,
       answerHeaders,
     };
@@ -157,6 +164,19 @@ export class ReverseProxy {
       onAnswered: (status) => {
         this.#upstreamAnswered(exchange, options.name, String(status));
         this.#traffic.answered(exchange, 'proxy', status);
+      },
+      onUpgraded: (fields, server) => {
+        const opening = { exchange, upgrade: upgrade as Upgrade, application, target, fields, server };
+        if (this.#webSockets.open(opening)) {
+          this.#upstreamAnswered(exchange, options.name, '101');
+          this.#traffic.answered(exchange, 'proxy', 101);
+        } else {
+          const error = new GatewayError('UPSTREAM_PROTOCOL', 'the upstream accepted another WebSocket', {
+            fields: { application: options.name },
+          });
+          this.#upstreamAnswered(exchange, options.name, error.code);
+          this.#failures.answer(exchange, 'proxy', error);
+        }
       },
       onFailed: (error, canAnswer) => {
         this.#upstreamAnswered(exchange, options.name, canAnswer ? error.code : 'aborted');
@@ -239,6 +259,17 @@ export class ReverseProxy {
       principal === undefined || identified?.ticket !== undefined ? undefined : { principal },
     );
   }
+}
+
+/** A page of another site can open a WebSocket with the visitor's cookies; only the Origin tells (RFC 6455 section 10.2). */
+function refuseForeignOrigin({ head }: Exchange, origin: RequestOrigin, others: readonly string[]): void {
+  const { scheme, authority } = origin;
+  const named = head.origin?.toLowerCase();
+  if (!head.isDuplicate('origin') && (named === undefined || named === `${scheme}://${authority}`)) return;
+  if (!head.isDuplicate('origin') && others.some((other) => other.toLowerCase() === named)) return;
+  throw new GatewayError('ACCESS_DENIED', 'a page of another origin opens a WebSocket', {
+    fields: { origin: head.origin ?? '' },
+  });
 }
 
 const noHeaders: FlatHeaders = [];

@@ -1,4 +1,4 @@
-/** Small request bodies read whole: the forms of the portal. Everything else is streamed, never read here. */
+/** Small request bodies read whole: the forms of the portal, and such that are kept for an application. Everything else is streamed, never read here. */
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../errors.ts';
 import type { RequestHead } from './request-head.ts';
@@ -21,32 +21,44 @@ export async function readForm(
   if (request.headers['content-encoding'] !== undefined) {
     throw new GatewayError('MEDIA_TYPE_UNSUPPORTED', 'a form must not be compressed');
   }
-  if (head.contentLength !== undefined && Number(head.contentLength) > maxFormBytes) throw tooLarge();
+  if (head.contentLength !== undefined && Number(head.contentLength) > maxFormBytes)
+    throw tooLarge(maxFormBytes);
   if (mediaType(head.contentType) !== 'application/x-www-form-urlencoded') {
     throw new GatewayError('MEDIA_TYPE_UNSUPPORTED', 'a form must be application/x-www-form-urlencoded');
   }
-  const bytes = await readAll(request);
+  const bytes = await readBody(request, { maxBytes: maxFormBytes, deadlineMs: formDeadlineMs });
   return parseForm(bytes);
 }
 
-function mediaType(contentType: string | undefined): string {
+/** Without parameters, in lower case; '' when there is none. */
+export function mediaType(contentType: string | undefined): string {
   return (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
-function tooLarge(): GatewayError {
-  return new GatewayError('REQUEST_TOO_LARGE', `a form may have ${maxFormBytes} bytes`);
+function tooLarge(maxBytes: number): GatewayError {
+  return new GatewayError('REQUEST_TOO_LARGE', `a form may have ${maxBytes} bytes`);
 }
 
-function readAll(request: IncomingMessage): Promise<Buffer> {
+export interface BodyLimits {
+  readonly maxBytes: number;
+  /** For the whole body. */
+  readonly deadlineMs: number;
+}
+
+/** Rejects with REQUEST_TOO_LARGE, or REQUEST_MALFORMED when the body is too slow or does not arrive whole. */
+export function readBody(
+  request: IncomingMessage,
+  { maxBytes, deadlineMs }: BodyLimits,
+): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let length = 0;
   const cutOff = (): void => reject(new GatewayError('REQUEST_MALFORMED', 'the form did not arrive whole'));
-  const deadline = setTimeout(cutOff, formDeadlineMs);
+  const deadline = setTimeout(cutOff, deadlineMs);
   const onData = (chunk: Buffer): void => {
     length += chunk.length;
-    if (length > maxFormBytes) {
-      reject(tooLarge());
+    if (length > maxBytes) {
+      reject(tooLarge(maxBytes));
       return;
     }
     chunks.push(chunk);

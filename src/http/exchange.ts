@@ -2,10 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { cutHttp2Answer, hasHttp2Body, isHttp2, isHttp2AnswerGone } from './http2-request.ts';
 import type { RequestHead } from './request-head.ts';
+import type { Upgrade } from './upgrade.ts';
 
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** For a request that wants to become a WebSocket. */
+  readonly upgrade: Upgrade | undefined;
   readonly head: RequestHead;
   /** Address of the TCP peer, IPv4-mapped forms unfolded. */
   readonly peer: string;

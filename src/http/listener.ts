@@ -9,19 +9,25 @@ import { Server as NetServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { TlsIdentity } from '../lib/tls-identity.ts';
 import { bind } from './bind.ts';
+import type { ConnectionQuota } from './connection-quota.ts';
 import { Connections } from './connections.ts';
 import { maxClientConnections } from './descriptors.ts';
 import { isHttp2, translate } from './http2-request.ts';
 import type { ListenAddress } from './options.ts';
 import { createHttpServer, Http2Sessions, isSecure, secured } from './server.ts';
 import { maxTargetBytes } from './target.ts';
+import { type Upgrade, Upgrades, wantsWebSocket } from './upgrade.ts';
 
 /** Refused heads above this many bytes, with 431. */
 export const maxHeadBytes = 16_384;
 /** The same where tickets are taken: Windows makes tokens of up to 87,380 characters. */
 export const maxTicketHeadBytes = 131_072;
 
-export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
+/** `upgrade`: for a request that wants to become a WebSocket. */
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade) => void;
+
+/** How long before the end of a drain WebSockets are told to end. */
+const endingMs = 3_000;
 
 export interface Listener {
   readonly address: ListenAddress;
@@ -44,6 +50,10 @@ export interface ListenerOptions {
   readonly handler: RequestHandler;
   /** Default `maxHeadBytes`. */
   readonly headBytes?: number | undefined;
+  /** HTTP/2: requests under way on one connection; default 100. */
+  readonly streams?: number | undefined;
+  /** Omitted: any client may hold as many connections as there is room for. */
+  readonly quota?: ConnectionQuota | undefined;
   /** Omitted: clear text. */
   readonly tls?: TlsIdentity | undefined;
   /** Told of every request the parser refused, with the status it was answered with. */
@@ -65,16 +75,36 @@ export async function listen(options: ListenerOptions): Promise<HttpListener> {
       response.end();
     }
   };
-  const server = createHttpServer(options.headBytes ?? maxHeadBytes, options.tls);
+  const server = createHttpServer({
+    headBytes: options.headBytes ?? maxHeadBytes,
+    streams: options.streams ?? 100,
+    tls: options.tls,
+  });
   const http2 = isSecure(server) ? new Http2Sessions(server) : undefined;
   server.on('request', handle);
+  const connecting = isSecure(server) ? 'secureConnection' : 'connection';
+  const upgrades = new Upgrades(connections, (socket) => server.emit(connecting, socket));
+  Object.assign(server, { shouldUpgradeCallback: wantsWebSocket });
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    const begun = upgrades.begin(request, socket, head);
+    if (begun === undefined) return;
+    if (isDraining) begun.response.shouldKeepAlive = false;
+    options.handler(request, begun.response, begun.upgrade);
+  });
   const maxConnections = maxClientConnections();
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   server.on('drop', () => options.onRefused?.(503));
+  const { quota } = options;
+  if (quota !== undefined) {
+    server.on('connection', (socket: Socket) => {
+      if (quota.admit(socket)) return;
+      // Not even an answer: over TLS it would cost more than the connection.
+      socket.destroy();
+      options.onRefused?.(503);
+    });
+  }
   server.setTimeout(120_000);
-  server.on(isSecure(server) ? 'secureConnection' : 'connection', (socket: Socket) =>
-    connections.add(socket),
-  );
+  server.on(connecting, (socket: Socket) => connections.add(socket));
   server.on('clientError', (error: ParserError, socket: Duplex) => {
     const status = refuse(error, socket as Socket, connections.latestAnswer(socket as Socket));
     if (status !== undefined) options.onRefused?.(status);
@@ -117,13 +147,14 @@ export async function listen(options: ListenerOptions): Promise<HttpListener> {
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
       http2?.end();
       const sweep = setTimeout(() => server.closeIdleConnections(), Math.min(idleMs, timeoutMs));
+      // Where silent connections stay, WebSockets do too, as long as they may: nothing that is on its way gets lost.
+      const ending = setTimeout(() => upgrades.end(), idleMs === 0 ? 0 : Math.max(0, timeoutMs - endingMs));
       const cut = setTimeout(() => {
         http2?.cut();
         for (const socket of connections.sockets()) socket.destroy();
       }, timeoutMs);
       await closed;
-      clearTimeout(sweep);
-      clearTimeout(cut);
+      for (const timer of [sweep, ending, cut]) clearTimeout(timer);
     },
     present: (identity) => {
       if (!isSecure(server)) throw new TypeError('this listener speaks no TLS');

@@ -1,6 +1,6 @@
 /** Options of the listeners. */
 import { z } from 'zod';
-import { duration, hostNameSource, liveFile, network } from '../lib/option-types.ts';
+import { duration, hostNameSource, liveFile, network, size } from '../lib/option-types.ts';
 
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -26,6 +26,45 @@ const listenAddress = z
 
 const compatibilities = ['oauth2-proxy', 'authelia'] as const;
 export type Compatibility = (typeof compatibilities)[number];
+
+const limits = z
+  .strictObject({
+    fields: z.int().min(16).max(1_000).default(128).describe('fields of a request head; more are answered 431'),
+    connectionsPerAddress: z
+      .union([z.literal('off'), z.int().min(1).max(65_536)], 'expected off or a number from 1 to 65536')
+      .default(512)
+      .describe('open connections of one client address (IPv6: of one /64) per worker; not of trusted proxies'),
+    streamsPerConnection: z
+      .int()
+      .min(1)
+      .max(1_000)
+      .default(100)
+      .describe('HTTP/2: requests under way on one connection'),
+    bodyRate: z
+      .union(
+        [
+          z.literal('off'),
+          z.strictObject({
+            atLeast: size({ maxBytes: 1_048_576 }).prefault('8KiB').describe('bytes that have to come'),
+            within: duration({ minMs: 1_000, maxMs: 600_000 }).prefault('20s').describe('in each such time'),
+          }),
+        ],
+        'expected off, or atLeast and within',
+      )
+      .prefault({})
+      .describe('request bodies on their way to an application that come slower are answered 408'),
+    unreadAnswer: duration({ minMs: 1_000, maxMs: 3_600_000 })
+      .prefault('2m')
+      .describe('an answer of an application that a client leaves unread for this long is cut off'),
+    eventLoopDelay: z
+      .union([z.literal('off'), duration({ minMs: 5, maxMs: 60_000 })], 'expected off or a duration')
+      .prefault('300ms')
+      .describe(
+        'a worker that is held up this long, again and again, answers 503 early: first to anonymous requests for applications, then to all, then to sign-in forms',
+      ),
+  })
+  .prefault({})
+  .describe('what clients may use up, and what gives way first under overload');
 
 export const serverOptions = z.strictObject({
   listen: listenAddress
@@ -86,6 +125,7 @@ export const serverOptions = z.strictObject({
   drainTimeout: duration({ maxMs: 600_000 })
     .prefault('30s')
     .describe('how long requests in flight may take after SIGTERM'),
+  limits,
 });
 
 export const managementOptions = z.strictObject({
@@ -95,4 +135,5 @@ export const managementOptions = z.strictObject({
 });
 
 export type ServerOptions = z.output<typeof serverOptions>;
+export type LimitOptions = ServerOptions['limits'];
 export type ManagementOptions = z.output<typeof managementOptions>;

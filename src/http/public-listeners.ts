@@ -6,6 +6,7 @@ import { GatewayError } from '../errors.ts';
 import { FileWatch } from '../lib/file-watch.ts';
 import { readTlsIdentity, type TlsIdentity, type TlsIdentityFiles } from '../lib/tls-identity.ts';
 import type { Logger } from '../observability/logger.ts';
+import { ConnectionQuota } from './connection-quota.ts';
 import { type HttpListener, type Listener, type ListenerOptions, listen } from './listener.ts';
 import type { ServerOptions } from './options.ts';
 import { redirectToHttps } from './redirect-to-https.ts';
@@ -13,8 +14,10 @@ import { redirectToHttps } from './redirect-to-https.ts';
 /** A renewed certificate is presented after one or two looks at its files. */
 const lookAtCertificateEveryMs = 5_000;
 
-export interface PublicListenersOptions extends Omit<ListenerOptions, 'address' | 'tls'> {
-  readonly server: Pick<ServerOptions, 'listen' | 'tls' | 'redirect' | 'publicUrl'>;
+export interface PublicListenersOptions extends Omit<ListenerOptions, 'address' | 'tls' | 'streams' | 'quota'> {
+  readonly server: Pick<ServerOptions, 'listen' | 'tls' | 'redirect' | 'publicUrl' | 'limits'>;
+  /** A front proxy, whose connections are other people's. */
+  readonly isTrusted: (address: string) => boolean;
   readonly knowsHost: (host: string) => boolean;
   readonly logger: Logger;
 }
@@ -30,11 +33,23 @@ export async function listenPublicly(
   resources: AsyncDisposableStack,
 ): Promise<PublicListeners> {
   const { server, handler, headBytes, onRefused, logger, knowsHost } = options;
+  const { connectionsPerAddress, streamsPerConnection } = server.limits;
+  const quota =
+    connectionsPerAddress === 'off'
+      ? undefined
+      : new ConnectionQuota({
+          perAddress: connectionsPerAddress,
+          isExempt: options.isTrusted,
+          onReached: (client) =>
+            logger.warn('listener.connections-refused', { client, limit: connectionsPerAddress }),
+        });
   const end = async (listener: Listener): Promise<void> => await listener.drain(0);
   const listener = await listen({
     address: server.listen,
     handler,
     headBytes,
+    streams: streamsPerConnection,
+    quota,
     onRefused,
     tls: server.tls === undefined ? undefined : present(server.tls),
   });
@@ -44,6 +59,7 @@ export async function listenPublicly(
   const redirect = await listen({
     address: server.redirect.listen,
     handler: redirectToHttps(server.publicUrl, knowsHost),
+    quota,
     onRefused,
   });
   return { listener, redirect: resources.adopt(redirect, end) };

@@ -12,11 +12,23 @@ export type HttpServer = Server | TlsServer;
 /** With `allowHTTP1` it has the connections of HTTP/1.1 too; its types do not say so. */
 type TlsServer = Http2SecureServer & Pick<Server, 'closeIdleConnections'>;
 
-/** `headBytes`: a longer request head is refused with 431. */
-export function createHttpServer(headBytes: number, tls: TlsIdentity | undefined): HttpServer {
+export interface HttpServerOptions {
+  /** A longer request head is refused with 431. */
+  readonly headBytes: number;
+  /** HTTP/2: requests under way on one connection. */
+  readonly streams: number;
+  /** Omitted: clear text. */
+  readonly tls: TlsIdentity | undefined;
+}
+
+export function createHttpServer({ headBytes, streams, tls }: HttpServerOptions): HttpServer {
   return tls === undefined
     ? createServer(limits(headBytes))
-    : (createSecureServer({ ...limits(headBytes), ...http2Limits(headBytes), ...secured(tls) }) as TlsServer);
+    : (createSecureServer({
+        ...limits(headBytes),
+        ...http2Limits(headBytes, streams),
+        ...secured(tls),
+      }) as TlsServer);
 }
 
 export function isSecure(server: HttpServer): server is TlsServer {
@@ -44,12 +56,12 @@ function limits(headBytes: number): ServerOptions {
   };
 }
 
-/** Frames and streams beyond these end the connection; resets are counted by Node itself (CVE-2023-44487). */
-function http2Limits(headBytes: number): SecureServerOptions {
+/** Frames and streams beyond these end the connection. */
+function http2Limits(headBytes: number, streams: number): SecureServerOptions {
   return {
     allowHTTP1: true,
     settings: {
-      maxConcurrentStreams: 100,
+      maxConcurrentStreams: streams,
       maxHeaderListSize: headBytes,
       // With the default of 64 KiB an upload waits for the way there and back again and again.
       initialWindowSize: 131_072,
@@ -59,6 +71,9 @@ function http2Limits(headBytes: number): SecureServerOptions {
     maxHeaderListPairs: 256,
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
+    // CVE-2023-44487: whoever opens and resets streams faster than a person navigates is told to go.
+    streamResetBurst: 200,
+    streamResetRate: 20,
   };
 }
 

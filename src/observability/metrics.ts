@@ -123,6 +123,11 @@ export class Metrics {
     'Requests for a mailbox, by what became of them',
     ['zimbra', 'result'],
   );
+  readonly keptForms = this.#counter(
+    'vratar_kept_forms_total',
+    'Forms sent without a session, by what became of them',
+    ['result'],
+  );
   readonly zimbraUp = this.#gauge(
     'vratar_zimbra_up',
     '1 while the mail server answers as one',
@@ -145,6 +150,7 @@ export class Metrics {
     'Log lines lost because nobody read them in time',
     [],
   );
+  readonly webSocketsOpen = this.#gauge('vratar_web_sockets_open', 'Open WebSockets', ['application']);
   readonly configReloads = this.#counter('vratar_config_reloads_total', 'Configuration reloads', ['result']);
   readonly configLastReload = this.#gauge(
     'vratar_config_last_reload_success_timestamp_seconds',

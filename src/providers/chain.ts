@@ -90,8 +90,24 @@ class OrderedChain implements SignInChain {
 
   async authenticate(credential: Credential, request: SignInRequest): Promise<SignInOutcome> {
     const startedAt = performance.now();
-    const expiry = AbortSignal.timeout(this.#deadlineMs);
-    const signal = request.signal === undefined ? expiry : AbortSignal.any([expiry, request.signal]);
+    // AbortSignal.timeout would keep its timer until the deadline, thousands of them where tickets come in.
+    const expiry = new AbortController();
+    const timer = setTimeout(() => expiry.abort(timeOver()), this.#deadlineMs).unref();
+    const signal =
+      request.signal === undefined ? expiry.signal : AbortSignal.any([expiry.signal, request.signal]);
+    try {
+      return await this.#attempt(credential, request, signal, startedAt);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #attempt(
+    credential: Credential,
+    request: SignInRequest,
+    signal: AbortSignal,
+    startedAt: number,
+  ): Promise<SignInOutcome> {
     const throttled = await this.#admit(credential, request, signal);
     try {
       const verdict = await this.#judge(credential, request, throttled, signal);
@@ -255,6 +271,10 @@ const unthrottled: ThrottledAttempt = {
 /** Another provider may know the account, or hold the key that the ticket is for. */
 function isAnothersConcern(reason: RejectionReason): boolean {
   return reason === 'unknown-account' || reason === 'spn-mismatch';
+}
+
+function timeOver(): DOMException {
+  return new DOMException('the deadline of the sign-in is over', 'TimeoutError');
 }
 
 function malformed(provider: string): Verdict {

@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { createKerberosProvider } from './kerberos/kerberos-provider.ts';
+import type { TicketMemory } from './kerberos/shared-verdicts.ts';
 import { createLdapProvider } from './ldap/ldap-provider.ts';
 import { createLocalProvider } from './local/local-provider.ts';
 import type { ProviderOptions } from './options.ts';
@@ -23,6 +24,8 @@ export interface ProviderDependencies {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  /** Accepted by any worker. */
+  readonly tickets: TicketMemory;
 }
 
 type Factories = {
@@ -33,7 +36,7 @@ type Factories = {
 };
 
 const factories: Factories = {
-  kerberos: (options, { directories, stateDirectory, logger, metrics, clock }) =>
+  kerberos: (options, { directories, stateDirectory, logger, metrics, clock, tickets }) =>
     createKerberosProvider(options, {
       directory:
         options.directory === undefined
@@ -43,6 +46,7 @@ const factories: Factories = {
       logger: logger.with({ provider: options.name }),
       metrics,
       clock,
+      tickets,
     }),
   ldap: (options, { directories }) =>
     createLdapProvider(options, directoryOf(options.name, options.directory, directories)),

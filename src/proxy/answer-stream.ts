@@ -1,4 +1,5 @@
 /** Streams one upstream answer to the client: raw headers through, back-pressure and aborts in both directions. */
+import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../errors.ts';
 import { cutOff, type Exchange, isGone } from '../http/exchange.ts';
@@ -8,6 +9,8 @@ export interface AnswerListener {
   /** The head of an answer came. */
   onHead(): void;
   onAnswered(status: number): void;
+  /** The server speaks WebSocket from now on; `headers` as they go to the client. Only where that was asked for. */
+  onUpgraded(headers: readonly string[], socket: Duplex): void;
   onFailed(error: unknown, canAnswer: boolean): void;
 }
 
@@ -76,6 +79,18 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
     );
     // A custom reason phrase says nothing to programs and may carry anything: the standard one is sent.
     this.#exchange.response.writeHead(status, headers);
+  }
+
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    socket: Duplex,
+  ): void {
+    this.#settle();
+    this.#listener.onHead();
+    const raw = controller.rawHeaders as readonly (Buffer | string)[];
+    this.#listener.onUpgraded(answerHeaders(raw, status, this.#expectation), socket);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

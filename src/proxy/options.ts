@@ -32,6 +32,10 @@ export const proxyOptions = z
       .boolean()
       .default(false)
       .describe('the servers also get Forwarded (RFC 7239), beside X-Forwarded-*'),
+    webSocketOrigins: z
+      .array(z.string().regex(/^https?:\/\/[^/?#\s]+$/, 'expected an origin such as https://app.example.com'))
+      .default([])
+      .describe("pages that may open WebSockets besides the application's own"),
     tls: z
       .strictObject({
         caFile: existingFile.optional().describe('PEM; omitted: the authorities that Node trusts'),

@@ -2,7 +2,7 @@
  * The servers of one application: a decided request goes to the least busy one that works, and streams both ways.
  * It knows nothing of identity; headers and path come ready made.
  */
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { GatewayError } from '../errors.ts';
 import { type Exchange, type FlatHeaders, isGone } from '../http/exchange.ts';
 import { meteredBody } from '../http/metered-body.ts';
@@ -19,6 +19,8 @@ export interface UpstreamRequest {
   /** Flat list, complete: nothing is added but framing. */
   readonly headers: string[];
   readonly hasBody: boolean;
+  /** Whether it wants to become a WebSocket. */
+  readonly isUpgrade: boolean;
   /** Set-Cookie fields of these names are dropped: an application must not plant the gateway's cookies. */
   readonly protectedCookies: readonly string[];
   /** Fields of ours that go with the answer. */
@@ -28,6 +30,8 @@ export interface UpstreamRequest {
 export interface UpstreamListener {
   /** The answer went out whole. */
   onAnswered(status: number): void;
+  /** The server agreed to speak WebSocket; `headers` go to the client with 101. */
+  onUpgraded(headers: readonly string[], server: Duplex): void;
   /** No head was sent yet: the caller answers. Otherwise the connection to the client was cut already. */
   onFailed(error: GatewayError, canAnswer: boolean): void;
 }
@@ -113,6 +117,10 @@ export class Upstream implements AsyncDisposable {
         server.inFlight--;
         listener.onAnswered(status);
       },
+      onUpgraded: (headers, socket) => {
+        socket.once('close', () => server.inFlight--);
+        listener.onUpgraded(headers, socket);
+      },
       onFailed: (error, canAnswer) => {
         server.inFlight--;
         if (isConnectFailure(error)) server.failed(error);
@@ -131,6 +139,7 @@ export class Upstream implements AsyncDisposable {
         path: request.path,
         headers: proxy.hostHeader === 'keep' ? request.headers : withHost(request.headers, server.authority),
         body,
+        ...(request.isUpgrade ? webSocket : {}),
       },
       stream,
     );
@@ -158,6 +167,8 @@ export class Upstream implements AsyncDisposable {
     listener.onFailed(new GatewayError(code, message, { fields: { application } }), true);
   }
 }
+
+const webSocket = { upgrade: 'websocket' } as const;
 
 function withHost(headers: readonly string[], authority: string): string[] {
   return headers.map((value, i) =>

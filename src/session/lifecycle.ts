@@ -115,7 +115,30 @@ export class SessionLifecycle implements AsyncDisposable {
     if (!isTicket(ticket)) return undefined;
     const key = toSessionKey(ticket);
     if (this.#refusals.has(key)) return undefined;
-    return await this.#loads.run(key, async () => await this.#fetch(ticket, key));
+    const session = await this.#loads.run(key, async () => await this.#fetch(ticket, key));
+    if (session !== undefined) this.#uses.record(session, this.#options.clock.now());
+    return session;
+  }
+
+  /**
+   * The session without marking it used, for whoever keeps something open for it. Answers and throws as `load` does,
+   * at once when this worker knows.
+   */
+  peek(ticket: string, nowMs: number): Session | undefined | Promise<Session | undefined> {
+    const session = this.#cache.get(ticket);
+    const { idleTimeoutMs, store } = this.#options;
+    if (
+      session !== undefined &&
+      nowMs < session.servedUntilMs &&
+      nowMs - session.lastUsedAtMs < idleTimeoutMs &&
+      nowMs - store.lastHeardAtMs <= this.#staleForMs
+    ) {
+      if (nowMs >= session.refreshDueAtMs) this.#refresh.start(session, nowMs);
+      return session;
+    }
+    const key = toSessionKey(ticket);
+    if (this.#refusals.has(key)) return undefined;
+    return this.#loads.run(key, async () => await this.#fetch(ticket, key));
   }
 
   /**
@@ -208,7 +231,6 @@ export class SessionLifecycle implements AsyncDisposable {
         retryAfterSeconds: 5,
       });
     }
-    this.#uses.record(session, nowMs);
     return session;
   }
 

@@ -1,6 +1,7 @@
 /** The worker's side of the shared state: the store and the counters of the primary, reached over a channel. */
 import { GatewayError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { AcceptedTickets } from './accepted-tickets.ts';
 import type { AttemptCounters } from './attempt-counters.ts';
 import { Caller } from './calls.ts';
 import { type Channel, openTopic } from './channel.ts';
@@ -21,6 +22,7 @@ export interface HubClient extends Disposable {
   readonly sessions: SessionStore;
   readonly counters: AttemptCounters;
   readonly trials: CredentialTrials;
+  readonly tickets: AcceptedTickets;
 }
 
 /** The channel stays open when the client is disposed. */
@@ -66,6 +68,10 @@ export function createHubClient(options: HubClientOptions): HubClient {
       trialKey: async () => await caller.call('trialKey'),
       beginTrial: async (fingerprint) => await caller.call('beginTrial', fingerprint),
       endTrial: async (fingerprint, end) => await caller.call('endTrial', fingerprint, end),
+    },
+    tickets: {
+      rememberTicket: async (fingerprint, ticket) => await caller.call('rememberTicket', fingerprint, ticket),
+      recallTicket: async (fingerprint) => await caller.call('recallTicket', fingerprint),
     },
     [Symbol.dispose]: () => {
       clearInterval(heartbeat);

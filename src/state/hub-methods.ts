@@ -1,4 +1,5 @@
 /** What workers and the primary's shared state say to each other: one closed list of methods, and pushed events. */
+import type { AcceptedTickets } from './accepted-tickets.ts';
 import type { AttemptCounters } from './attempt-counters.ts';
 import type { CredentialTrials } from './credential-trials.ts';
 import type { SessionStore } from './session-store.ts';
@@ -7,7 +8,8 @@ import type { SessionStore } from './session-store.ts';
 export interface HubMethods
   extends Omit<SessionStore, 'subscribe' | 'lastHeardAtMs'>,
     AttemptCounters,
-    CredentialTrials {
+    CredentialTrials,
+    AcceptedTickets {
   ping(): Promise<void>;
 }
 

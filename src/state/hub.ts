@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { AcceptedTicketLedger } from './accepted-tickets.ts';
 import type { AttemptCounters, AttemptLimits } from './attempt-counters.ts';
 import { AttemptLedger } from './attempt-ledger.ts';
 import { answerCalls } from './calls.ts';
@@ -47,7 +48,12 @@ export function createHub(options: HubOptions): Hub {
   const { directory, clock, logger, metrics, idleTimeoutMs } = options;
   const sessions = new EmbeddedSessions(directory, clock, { idleTimeoutMs });
   const counters = new AttemptLedger(clock, options.attemptLimits);
-  const methods = toMethods(sessions, counters, new CredentialTrialLedger(clock));
+  const methods = toMethods(
+    sessions,
+    counters,
+    new CredentialTrialLedger(clock),
+    new AcceptedTicketLedger(clock),
+  );
   const attached = new Set<Disposable>();
 
   let pruning: NodeJS.Timeout | undefined;
@@ -101,6 +107,7 @@ function toMethods(
   sessions: EmbeddedSessions,
   counters: AttemptCounters,
   trials: CredentialTrialLedger,
+  tickets: AcceptedTicketLedger,
 ): HubMethods {
   const trialKey = randomBytes(32);
   return {
@@ -119,6 +126,9 @@ function toMethods(
     trialKey: async () => await Promise.resolve(trialKey),
     beginTrial: async (fingerprint) => await Promise.resolve(trials.begin(fingerprint)),
     endTrial: async (fingerprint, end) => await Promise.resolve(trials.end(fingerprint, end)),
+    rememberTicket: async (fingerprint, ticket) =>
+      await Promise.resolve(tickets.remember(fingerprint, ticket)),
+    recallTicket: async (fingerprint) => await Promise.resolve(tickets.recall(fingerprint)),
     ping: async () => {},
   };
 }

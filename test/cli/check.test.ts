@@ -68,6 +68,20 @@ test('a sound configuration exits 0 and says what it serves and what the directo
   ]);
 });
 
+test('servers that DNS names are counted one by one', async () => {
+  const servers = /servers: \[[^\]]*\]/;
+  assert.match(sound, servers);
+  const { code, out } = await run([
+    '--config',
+    write('srv.yaml', sound.replace(servers, 'servers: { srv: example.com }')),
+  ]);
+  assert.equal(code, 0);
+  assert.equal(
+    out.at(-1),
+    '  corp: up to 24 LDAP connections to each server in _ldaps._tcp.example.com (3 workers x (6 + 2))',
+  );
+});
+
 test('workers: auto counts the cores of this machine', async () => {
   const { out } = await run(['--config', write('auto.yaml', sound.replace(', workers: 3', ''))]);
   const cores = availableParallelism();

@@ -214,7 +214,7 @@ const rows: readonly Row[] = [
   {
     name: 'an unknown provider type',
     yaml: 'providers:\n  - { name: a, type: ldpa, directory: b }\n',
-    expect: 'f:3:22 providers[0].type: expected ldap or local',
+    expect: 'f:3:22 providers[0].type: expected ldap or local or kerberos',
   },
 ];
 

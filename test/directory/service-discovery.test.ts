@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { Resolver } from 'node:dns';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import { checkDirectory } from '#src/directory/check.ts';
 import { serviceNameOf, toServers } from '#src/directory/service-discovery.ts';
 import { createAuthority } from '#test/servers/certificates.ts';
 import { type NameServer, type ServiceRecord, startNameServer } from '#test/servers/dns.ts';
 import { type Slapd, startSlapd } from '#test/servers/slapd.ts';
 import { startTcpShim } from '#test/servers/tcp-shim.ts';
 import { until } from '#test/support/until.ts';
-import { openDirectory, type TestDirectory } from './directories.ts';
+import { openDirectory, parseOptions, type TestDirectory } from './directories.ts';
 
 const names: readonly {
   name: string;
@@ -187,6 +188,27 @@ function discover(
 const urls = (corp: TestDirectory): string[] => corp.directory.health().servers.map(({ url }) => url);
 const url = (port: number): string => `ldaps://localhost:${port}`;
 const alice = ['alice', 'alice-password'] as const;
+
+test('the check asks the servers DNS names, and says when it names none', async () => {
+  await using dns = await startNameServer([
+    at(first.securePort),
+    { record: '_ldaps._tcp.example.test', target: 'localhost', port: first.securePort },
+  ]);
+  const resolver = new Resolver({ timeout: 500, tries: 2 });
+  resolver.setServers([dns.address]);
+  const check = async (srv: string): Promise<string[]> => {
+    const options = parseOptions([], { servers: { srv }, tls: { caFile: authority.caFile } });
+    const findings = await checkDirectory(options, { signal: AbortSignal.timeout(30_000), resolver });
+    return findings.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  };
+  assert.deepEqual(await check('localhost'), []);
+  assert.deepEqual(await check('nowhere.test'), [
+    'servers: DNS has no answer for _ldaps._tcp.nowhere.test (ENOTFOUND); correct servers, or the records in DNS.',
+  ]);
+  assert.deepEqual(await check('example.test'), [
+    'servers: _ldaps._tcp.example.test names no server below example.test, but localhost; correct servers, or the records in DNS.',
+  ]);
+});
 
 test('the first sign-in waits for DNS and takes the server of the lowest priority', async () => {
   await using dns = await startNameServer([

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { GatewayError } from '#src/errors.ts';
+import { toNameClaims } from '#src/identity/account-name.ts';
 import { Secret } from '#src/lib/secret.ts';
 import { startSlapd } from '#test/servers/slapd.ts';
 import { personDn } from '#test/servers/slapd-data.ts';
@@ -10,7 +11,12 @@ import { openDirectory } from './directories.ts';
 const special = ['paren(s)*\\', 'comma, plus+ "quote" <x>;=', '#hash', 'юлия', 'zoë'];
 
 const server = await startSlapd({
-  people: special.map((uid) => ({ uid, password: 'special-password' })),
+  people: [
+    ...special.map((uid) => ({ uid, password: 'special-password' })),
+    // Many directories let people write their own address.
+    { uid: 'mallory', password: 'mallory-password', mail: 'alice' },
+    { uid: 'alias', password: 'alias-password', mail: 'ivan@corp.test' },
+  ],
 });
 const corp = openDirectory({ servers: [server.url] });
 after(async () => {
@@ -97,6 +103,37 @@ test('many spellings of one name are one person', async () => {
   }
   assert.equal(ids.size, 1);
 });
+
+const corpTest = toNameClaims({ suffixes: ['corp.test'], domains: ['CORP'] });
+const withSuffix: readonly { readonly typed: string; readonly password: string; readonly expect: string }[] =
+  [
+    { typed: 'alice', password: 'mallory-password', expect: 'wrong-password' },
+    { typed: 'alice@corp.test', password: 'alice-password', expect: 'alice' },
+    { typed: 'CORP\\alice', password: 'alice-password', expect: 'alice' },
+    { typed: 'alice@example.test', password: 'alice-password', expect: 'alice' },
+    { typed: 'alice@other.test', password: 'alice-password', expect: 'unknown-account' },
+    { typed: 'OTHER\\alice', password: 'alice-password', expect: 'unknown-account' },
+    // The name of one person and the address of another: never the first of them.
+    { typed: 'ivan@corp.test', password: 'пароль-Ивана', expect: 'ambiguous-account' },
+    { typed: 'ivan@corp.test', password: 'alias-password', expect: 'ambiguous-account' },
+    { typed: 'ivan', password: 'пароль-Ивана', expect: 'ivan' },
+    { typed: 'alias', password: 'alias-password', expect: 'alias' },
+  ];
+for (const { typed, password, expect } of withSuffix) {
+  test(`${typed} where corp.test and CORP are its own: ${expect}`, async () => {
+    const admitted: string[] = [];
+    const outcome = await corp.directory.verify(typed, new Secret(password), {
+      signal: AbortSignal.timeout(10_000),
+      claims: corpTest,
+      admit: async (account) => {
+        admitted.push(account);
+      },
+    });
+    assert.equal(outcome.kind === 'verified' ? outcome.person.username : outcome.reason, expect);
+    // Whoever is known is counted by the one name, whatever was typed.
+    if (outcome.kind === 'verified') assert.deepEqual(admitted, [outcome.person.username]);
+  });
+}
 
 test('a decomposed name finds the composed one', async () => {
   assert.equal(await corp.judge('zoe\u0308', 'special-password'), 'verified');

@@ -6,7 +6,7 @@ import type { PersonEntry } from '#test/servers/slapd-data.ts';
 import { groupsBase, peopleBase, personDn, service } from '#test/servers/slapd-data.ts';
 import { type Received, startUpstream, type TestUpstream, valuesOf } from '#test/servers/upstream.ts';
 import { ManualClock } from '#test/support/clock.ts';
-import { type Answer, ask, Visitor } from '#test/support/http-client.ts';
+import { type Answer, ask, csrfOf, Visitor } from '#test/support/http-client.ts';
 
 const wiki = ['Host', 'wiki.example.test'] as const;
 
@@ -269,6 +269,21 @@ describe('two directories in one gateway:', () => {
     assert.deepEqual(told(await basic('SOUTH\\alice', 'south-alice')).slice(0, 2), ['south', 'alice']);
     assert.deepEqual(told(await basic('alice@north.test', 'north-alice')).slice(0, 2), ['north', 'alice']);
     assert.equal((await basic('alice@north.test', 'south-alice')).status, 401);
+  });
+
+  test('a password is changed where its name says, or nowhere', async () => {
+    const visitor = new Visitor(gateway.port, [wiki]);
+    const page = await visitor.ask('/_vratar/login');
+    const answer = await visitor.submit('/_vratar/password', {
+      csrf: csrfOf(page.body),
+      provider: 'north',
+      username: 'alice@south.test',
+      password: 'south-alice',
+      newPassword: 'another-Passw0rd',
+      newPasswordAgain: 'another-Passw0rd',
+    });
+    assert.equal(answer.status, 401, answer.body);
+    assert.deepEqual(await askedOf(north), []);
   });
 
   test('the page offers the directories, none of them first, and keeps the choice after a refusal', async () => {

@@ -17,6 +17,7 @@ const dependencies = {
   logger: collectLog().logger,
   metrics: new Metrics(),
   clock: systemClock,
+  tickets: { rememberTicket: async () => {}, recallTicket: async () => undefined },
 };
 
 describe('configured providers', () => {

@@ -23,10 +23,11 @@ import { createInProcessJudge } from './in-process-judge.ts';
 import { type KerberosProviderOptions, realmMappings } from './options.ts';
 import { mapPrincipal, type RealmMapping } from './principal-name.ts';
 import { AcceptedServices } from './services.ts';
+import { SharedVerdicts, type TicketMemory } from './shared-verdicts.ts';
 import { TicketRecord } from './ticket-record.ts';
 import { inspectToken } from './token.ts';
 import type { TicketJudge, Verdict } from './verdict.ts';
-import { VerdictCache } from './verdict-cache.ts';
+import { type Judgment, VerdictCache } from './verdict-cache.ts';
 
 export interface KerberosDependencies {
   /** Stays the caller's; `undefined`: a principal's name is all that is known of a person. */
@@ -36,6 +37,8 @@ export interface KerberosDependencies {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  /** Of all workers. */
+  readonly tickets: TicketMemory;
 }
 
 /** Waiting for a turn, for a helper to come up, and for its answer together. */
@@ -59,6 +62,8 @@ class KerberosProvider implements Provider {
   readonly #services: AcceptedServices;
   readonly #judge: TicketJudge;
   readonly #cache: VerdictCache;
+  /** Only where tickets are recorded: elsewhere every worker accepts them. */
+  readonly #shared: SharedVerdicts | undefined;
   readonly #record: TicketRecord;
 
   constructor(options: KerberosProviderOptions, dependencies: KerberosDependencies) {
@@ -69,6 +74,7 @@ class KerberosProvider implements Provider {
     this.#realms = realmMappings(options);
     this.#services = acceptedServices(options);
     this.#cache = new VerdictCache(dependencies.clock);
+    this.#shared = options.replay === 'on' ? new SharedVerdicts(dependencies.tickets) : undefined;
     this.#record = new TicketRecord({ ...dependencies, provider: options.name });
     this.#judge = createJudge(options, dependencies);
   }
@@ -119,14 +125,14 @@ class KerberosProvider implements Provider {
 
   /** Throws GatewayError when nobody can judge. */
   async #verdict(token: string, attempt: Attempt): Promise<Exclude<Verdict, { kind: 'unable' }>> {
-    const key = VerdictCache.keyOf(token, attempt.clientAddress);
+    const key = VerdictCache.keyOf(this.name, attempt.clientAddress, token);
     const known = this.#cache.get(key);
     if (known !== undefined) {
       this.#record.count('remembered');
       return known;
     }
     // Shared by everybody who brings the token now: one of them going away must not end it for the others.
-    const judging = this.#cache.judge(key, async () => await this.#ask(token));
+    const judging = this.#cache.judge(key, async () => await this.#ask(token, key));
     const verdict = await new Deadline(judgeTimeoutMs, attempt.signal).race(judging, overdue);
     if (verdict.kind !== 'unable') return verdict;
     throw new GatewayError('PROVIDER_MISCONFIGURED', `provider ${this.name}: ${verdict.detail}`, {
@@ -134,17 +140,25 @@ class KerberosProvider implements Provider {
     });
   }
 
-  async #ask(token: string): Promise<Verdict> {
+  async #ask(token: string, fingerprint: string): Promise<Judgment> {
     const startedAt = performance.now();
     const seconds = (): number => (performance.now() - startedAt) / 1_000;
     try {
       const verdict = await this.#judge.judge(token, AbortSignal.timeout(judgeTimeoutMs));
+      if (verdict.kind === 'refused' && verdict.reason === 'replay') {
+        const recalled = await this.#shared?.recall(fingerprint);
+        if (recalled !== undefined) {
+          this.#record.count('remembered');
+          return recalled;
+        }
+      }
       const result =
         verdict.kind === 'unable' ? 'error' : verdict.kind === 'refused' ? verdict.reason : 'accepted';
       this.#record.count(result, seconds());
       if (verdict.kind === 'refused') this.#record.explain(verdict.reason, { detail: verdict.detail });
       if (verdict.kind === 'unable') this.#record.explain(verdict.obstacle, { detail: verdict.detail });
-      return verdict;
+      if (verdict.kind === 'accepted') this.#shared?.remember(fingerprint, verdict);
+      return { verdict };
     } catch (error) {
       this.#record.count('error', seconds());
       throw error;

@@ -14,6 +14,12 @@ const maxRemembered = 10_000;
 
 type Accepted = Extract<Verdict, { kind: 'accepted' }>;
 
+export interface Judgment {
+  readonly verdict: Verdict;
+  /** How long to remember that it was accepted; default `rememberedForMs`. */
+  readonly forMs?: number;
+}
+
 interface Remembered {
   readonly verdict: Accepted;
   readonly untilMs: number;
@@ -29,8 +35,8 @@ export class VerdictCache {
   }
 
   /** Who holds a hash of the token learns nothing: it is longer than anybody could try. */
-  static keyOf(token: string, clientAddress: string): string {
-    return hash('sha256', `${clientAddress}\0${token}`, 'base64');
+  static keyOf(provider: string, clientAddress: string, token: string): string {
+    return hash('sha256', `${provider}\0${clientAddress}\0${token}`, 'base64');
   }
 
   get(key: string): Accepted | undefined {
@@ -39,11 +45,11 @@ export class VerdictCache {
   }
 
   /** One judgment for all who bring the token at the same time. Refusals are not remembered: they cost little. */
-  async judge(key: string, work: () => Promise<Verdict>): Promise<Verdict> {
+  async judge(key: string, work: () => Promise<Judgment>): Promise<Verdict> {
     return await this.#flights.run(key, async () => {
-      const verdict = await work();
+      const { verdict, forMs } = await work();
       if (verdict.kind === 'accepted') {
-        this.#accepted.set(key, { verdict, untilMs: this.#clock.now() + rememberedForMs });
+        this.#accepted.set(key, { verdict, untilMs: this.#clock.now() + (forMs ?? rememberedForMs) });
       }
       return verdict;
     });

@@ -12,7 +12,12 @@ import { childProcesses } from '#test/support/child-processes.ts';
 import { ManualClock } from '#test/support/clock.ts';
 import { until } from '#test/support/until.ts';
 import { base64, negotiationToken, ntlmMessage, ticketToken } from './built-tokens.ts';
-import { openTicketProvider, type TicketProvider, type TicketProviderSettings } from './ticket-provider.ts';
+import {
+  openTicketProvider,
+  type TicketProvider,
+  type TicketProviderSettings,
+  ticketMemory,
+} from './ticket-provider.ts';
 
 const service = 'HTTP/gw.localhost';
 const people = ['alice', 'bob', 'Carol', 'alice/admin', 'locked', 'twin', 'stranger', 'иван', 'we\\@ird'];
@@ -127,8 +132,19 @@ describe('one token for many questions', () => {
     assert.equal(await setup.judge(token), 'alice');
     clock.advance(9_999);
     assert.equal(await setup.judge(token), 'alice');
+    assert.equal(setup.count('remembered'), 1);
     clock.advance(1);
     assert.equal(await setup.judge(token), 'replay');
+  });
+
+  test('is judged once also when another worker is asked, and a replay from elsewhere stays one', async () => {
+    const shared = { tickets: ticketMemory(), replayFile: join(kdc.folder, 'replay-of-workers') };
+    await using one = open(shared);
+    await using other = open(shared);
+    const token = await kdc.token('alice');
+    assert.deepEqual(await Promise.all([one.judge(token), other.judge(token)]), ['alice', 'alice']);
+    assert.deepEqual([one.count('accepted') + other.count('accepted'), other.count('replay')], [1, 0]);
+    assert.equal(await other.judge(token, { clientAddress: '192.0.2.8' }), 'replay');
   });
 
   test('a client that goes away does not end it for the others', async () => {

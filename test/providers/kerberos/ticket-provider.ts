@@ -8,7 +8,9 @@ import { Secret } from '#src/lib/secret.ts';
 import { Metrics } from '#src/observability/metrics.ts';
 import { createKerberosProvider } from '#src/providers/kerberos/kerberos-provider.ts';
 import { kerberosProviderOptions } from '#src/providers/kerberos/options.ts';
+import type { TicketMemory } from '#src/providers/kerberos/shared-verdicts.ts';
 import type { Attempt, Provider } from '#src/providers/provider.ts';
+import { AcceptedTicketLedger } from '#src/state/accepted-tickets.ts';
 import { collectLog, type LogLines } from '#test/support/log-lines.ts';
 
 export interface TicketProvider extends AsyncDisposable {
@@ -27,6 +29,8 @@ export interface TicketProviderSettings {
   readonly options?: Record<string, unknown>;
   readonly directory?: Directory;
   readonly clock?: Clock;
+  /** Shared by providers that stand for workers of one gateway; default: of this provider alone. */
+  readonly tickets?: TicketMemory;
 }
 
 export function negotiateCredential(token: string, provider?: string): NegotiateCredential {
@@ -41,6 +45,16 @@ export function attemptOf(changes: Partial<Attempt> = {}): Attempt {
     admit: async () =>
       await Promise.reject(new Error('a ticket is no guess: no account is throttled for it')),
     ...changes,
+  };
+}
+
+/** The memory of the primary process, without the channel in between. */
+export function ticketMemory(clock: Clock = systemClock): TicketMemory {
+  const ledger = new AcceptedTicketLedger(clock);
+  return {
+    rememberTicket: async (fingerprint, ticket) =>
+      await Promise.resolve(ledger.remember(fingerprint, ticket)),
+    recallTicket: async (fingerprint) => await Promise.resolve(ledger.recall(fingerprint)),
   };
 }
 
@@ -60,6 +74,7 @@ export function openTicketProvider(settings: TicketProviderSettings): TicketProv
     logger: log.logger,
     metrics,
     clock: settings.clock ?? systemClock,
+    tickets: settings.tickets ?? ticketMemory(settings.clock),
   });
   const authenticate = async (token: string, attempt?: Partial<Attempt>): Promise<AuthenticationOutcome> =>
     await provider.authenticate(negotiateCredential(token), attemptOf(attempt));
