@@ -15,6 +15,7 @@ import { createHandler } from './gateway/handler.ts';
 import { guardIdentity } from './gateway/identity-guard.ts';
 import type { Mailbox, MailboxSurroundings, MailServerHealth } from './gateway/mailbox.ts';
 import { Negotiation } from './gateway/negotiation.ts';
+import { Overload } from './gateway/overload.ts';
 import { compileSnapshot, type Snapshot } from './gateway/snapshot.ts';
 import { WebSockets } from './gateway/web-sockets.ts';
 import { type AssertionSigner, publicKeySet } from './headers/asserted.ts';
@@ -174,6 +175,16 @@ export async function composeWorker(options: WorkerOptions): Promise<GatewayWork
       webSockets: resources.use(new WebSockets({ sessions, sessionCookie, clock, logger, metrics })),
       forms: client.forms,
       publicKeys: () => publicKeySet(ring.keys.filter((key) => isPublished(key, clock.now()))),
+      overload: resources.use(
+        new Overload({
+          delayMs: config.server.limits.eventLoopDelay,
+          portalPath: snapshot.portalPath,
+          sessionCookie,
+          pages,
+          logger,
+          metrics,
+        }),
+      ),
       pages,
       assets,
       clock,

@@ -1,5 +1,8 @@
 /** Load from wrk (Debian package): a constant number of connections for a while, and what was answered. */
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 export interface Load {
@@ -7,6 +10,8 @@ export interface Load {
   readonly seconds: number;
   readonly connections?: number;
   readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Every request is a POST with a body of so many bytes. Omitted: GET. */
+  readonly uploadBytes?: number | undefined;
 }
 
 export interface LoadResult {
@@ -16,10 +21,16 @@ export interface LoadResult {
 }
 
 /** Throws when any answer was not 2xx or a connection failed: a benchmark of errors measures nothing. */
-export async function runLoad({ url, seconds, connections = 64, headers }: Load): Promise<LoadResult> {
+export async function runLoad({
+  url,
+  seconds,
+  connections = 64,
+  headers,
+  uploadBytes,
+}: Load): Promise<LoadResult> {
   const flags = headers.flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...flags, url];
-  const { stdout } = await promisify(execFile)('wrk', args);
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...flags];
+  const stdout = uploadBytes === undefined ? await wrk([...args, url]) : await upload(args, url, uploadBytes);
   if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`the load met errors:\n${stdout}`);
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
   const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]);
@@ -29,6 +40,21 @@ export async function runLoad({ url, seconds, connections = 64, headers }: Load)
     perSecond,
     p99Ms: Number(value) * { us: 0.001, ms: 1, s: 1_000 }[unit as 'us' | 'ms' | 's'],
   };
+}
+
+async function upload(args: readonly string[], url: string, bytes: number): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'vratar-bench-'));
+  try {
+    const script = join(folder, 'upload.lua');
+    await writeFile(script, `wrk.method = 'POST'\nwrk.body = string.rep('x', ${bytes})\n`);
+    return await wrk([...args, '-s', script, url]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function wrk(args: readonly string[]): Promise<string> {
+  return (await promisify(execFile)('wrk', [...args])).stdout;
 }
 
 /** About 1 KB of what a browser sends with every request. */

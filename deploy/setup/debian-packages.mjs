@@ -27,6 +27,7 @@ const proofs = {
   apache2: 'apache2',
   'lua-socket': '/usr/share/lua/5.3/socket/http.lua',
   chromium: 'chromium',
+  'dnsmasq-base': 'dnsmasq',
   curl: 'curl',
   'libapache2-mod-auth-gssapi': '/usr/lib/apache2/modules/mod_auth_gssapi.so',
   openssl: 'openssl',

@@ -126,6 +126,12 @@ export const applicationOptions = z.strictObject({
     .describe(
       'how long a front proxy may keep a decision: a sign-out takes effect that much later (up to 60s)',
     ),
+  keepForms: z
+    .boolean()
+    .default(false)
+    .describe(
+      'a form sent after the session ended is kept for 5 minutes, and people may send it on after they signed in again',
+    ),
   headers: headersOptions.prefault({}).describe('identity headers the application receives'),
   rules: z.array(ruleOptions).default([]).describe('the first rule that matches decides; none: denied'),
 });

@@ -141,8 +141,12 @@ export class LdapServer implements AsyncDisposable {
     const startedAt = performance.now();
     try {
       const answer = await lease.connection.bind(dn, password);
-      if (answer.resultCode === resultCode.success) this.#succeeded('bind', startedAt);
-      else this.#options.metrics.record('bind', 'refused', startedAt);
+      if (answer.resultCode === resultCode.success) {
+        this.#succeeded('bind', startedAt);
+      } else {
+        this.#lastProofAt = performance.now();
+        this.#options.metrics.record('bind', 'refused', startedAt);
+      }
       return answer;
     } catch (error) {
       this.#failed('bind', error, startedAt);
@@ -280,9 +284,14 @@ export class LdapServer implements AsyncDisposable {
   /** Something took too long or broke: the server has to prove that it lives, or is given up. */
   #suspect(): void {
     if (this.#probing !== undefined || this.#breaker.isOpen || this.#end.signal.aborted) return;
-    this.#probing = this.#probe(this.#options.timings.probeMs)
+    const { probeMs } = this.#options.timings;
+    // At the start everything is cold, here and there.
+    this.#probing = this.#probe(this.#lastProofAt === -Infinity ? 2 * probeMs : probeMs)
       .catch((error: unknown) => {
-        if (!this.#end.signal.aborted) this.#breaker.open(error);
+        // Whoever got an answer just now knows better.
+        const hasAnswered = performance.now() - this.#lastProofAt < probeMs / 2;
+        if (!this.#end.signal.aborted && (!hasAnswered || isMisconfiguration(error)))
+          this.#breaker.open(error);
       })
       .finally(() => {
         this.#probing = undefined;
@@ -297,12 +306,12 @@ export class LdapServer implements AsyncDisposable {
     const startedAt = performance.now();
     const end = new AbortController();
     const signal = AbortSignal.any([end.signal, this.#end.signal]);
-    const open = this.#searches.connections;
-    using _late = afterOwnTime(budgetMs, () => end.abort());
-    const attempts = open.map(async (connection) => await this.#prove(connection, budgetMs));
-    attempts.push(this.#proveFresh(open.length === 0 ? 0 : Math.min(250, budgetMs / 3), budgetMs, signal));
+    const proofs = this.#searches.connections.map(
+      async (connection) => await this.#prove(connection, budgetMs),
+    );
+    const fresh = this.#proveFresh(Promise.allSettled(proofs), proofs.length === 0, budgetMs, signal);
     try {
-      await Promise.any(attempts);
+      await Promise.any([...proofs, fresh]);
       this.#lastProofAt = performance.now();
       this.#breaker.success();
       this.#options.metrics.record('probe', 'ok', startedAt);
@@ -321,15 +330,27 @@ export class LdapServer implements AsyncDisposable {
     await connection.search(probeRequest);
   }
 
-  async #proveFresh(afterMs: number, budgetMs: number, signal: AbortSignal): Promise<void> {
-    if (afterMs > 0) await delay(afterMs, undefined, { signal });
-    try {
-      await this.#proveOnce(budgetMs, signal);
-    } catch (error) {
-      // A reset of everything that is under way hits this connection too. Who lives is there for the next one.
-      if (signal.aborted || (error instanceof LdapFailure && error.isAnswered)) throw error;
-      if (isMisconfiguration(error)) throw error;
-      await this.#proveOnce(budgetMs, signal);
+  /** `others`: what the open connections say. Where they broke instead of staying silent, nothing is late yet. */
+  async #proveFresh(
+    others: Promise<unknown>,
+    isAlone: boolean,
+    budgetMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const waitMs = Math.min(250, budgetMs / 3);
+    const isSilent = !isAlone && (await isStillPending(others, waitMs, signal));
+    for (let attempt = 0; ; attempt++) {
+      const late = new AbortController();
+      const limitMs = attempt === 0 && isSilent ? budgetMs - waitMs : budgetMs;
+      using _limit = afterOwnTime(limitMs, () => late.abort());
+      try {
+        await this.#proveOnce(budgetMs, AbortSignal.any([signal, late.signal]));
+        return;
+      } catch (error) {
+        // A reset of everything that is under way hits this connection too. Who lives is there for the next one.
+        if (attempt > 0 || signal.aborted || late.signal.aborted || isMisconfiguration(error)) throw error;
+        if (error instanceof LdapFailure && error.isAnswered) throw error;
+      }
     }
   }
 
@@ -372,6 +393,10 @@ export class LdapServer implements AsyncDisposable {
       isOpen: this.#breaker.isOpen,
     });
   }
+}
+
+async function isStillPending(work: Promise<unknown>, ms: number, signal: AbortSignal): Promise<boolean> {
+  return await Promise.race([delay(ms, true, { signal }), work.then(() => false)]);
 }
 
 function isMisconfiguration(cause: unknown): boolean {

@@ -14,6 +14,7 @@ import type { KeptForms } from '../state/kept-forms.ts';
 import type { Credentials } from './credentials.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Negotiation } from './negotiation.ts';
+import type { Overload } from './overload.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { WebSockets } from './web-sockets.ts';
 
@@ -37,6 +38,7 @@ export interface GatewayDependencies {
   readonly mailboxes: readonly Mailbox[];
   readonly webSockets: WebSockets;
   readonly forms: KeptForms;
+  readonly overload: Overload;
   readonly pages: Pages;
   readonly assets: Assets;
   readonly clock: Clock;

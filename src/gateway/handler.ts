@@ -13,6 +13,8 @@ import type { GatewayDependencies } from './dependencies.ts';
 import { compileEndpoints } from './endpoints.ts';
 import { Failures } from './failures.ts';
 import { ForwardAuth } from './forward-auth.ts';
+import { KeptFormDesk } from './kept-form-desk.ts';
+import { KeptFormPage } from './kept-form-page.ts';
 import { MailboxDoor } from './mailbox-door.ts';
 import { MovedPages } from './moved-page.ts';
 import { createCsrfGuard, ownCookieNames } from './own-cookies.ts';
@@ -27,7 +29,7 @@ import { type Surface, Traffic } from './traffic.ts';
 const localPeer = '127.0.0.1';
 
 export function createHandler(dependencies: GatewayDependencies): RequestHandler {
-  const { snapshot, clock, metrics, negotiation } = dependencies;
+  const { snapshot, clock, metrics, negotiation, overload } = dependencies;
   const { portalPath, trustedProxies } = snapshot;
   const findEndpoint = compileEndpoints(portalPath, snapshot.compatibility);
   const movedPages = new MovedPages(snapshot, snapshot.compatibility);
@@ -37,9 +39,13 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
   const forwardAuth = new ForwardAuth(dependencies, traffic);
   const signIn = new SignIn(dependencies, csrf);
   const door = new MailboxDoor(dependencies, traffic, failures);
-  const portal = new Portal(dependencies, traffic, csrf, signIn, door);
+  const desk = snapshot.applications.all.some(({ options }) => options.keepForms)
+    ? new KeptFormDesk(dependencies)
+    : undefined;
+  const keptForm = desk && new KeptFormPage(dependencies, traffic, failures, desk);
+  const portal = new Portal(dependencies, traffic, csrf, signIn, door, keptForm);
   const ownCookies = ownCookieNames(dependencies, csrf);
-  const reverseProxy = new ReverseProxy(dependencies, traffic, failures, signIn, ownCookies);
+  const reverseProxy = new ReverseProxy(dependencies, traffic, failures, signIn, ownCookies, desk);
 
   const takesTickets = negotiation !== undefined;
   const heads = new HeadReader({ readsUserAgent: negotiation?.policy.readsUserAgent === true });
@@ -103,11 +109,17 @@ export function createHandler(dependencies: GatewayDependencies): RequestHandler
     const endpoint = findEndpoint(url);
     const surface: Surface =
       endpoint !== undefined ? 'forward_auth' : url.startsWith(portalPath) ? 'portal' : 'proxy';
+    overload.arrivals++;
     try {
       const fault =
-        headFault(request, exchange.head) ??
+        headFault(request, exchange.head, snapshot.maxFields) ??
         (takesTickets ? ticketHeadFault(request, exchange.head) : undefined);
       if (fault !== undefined) throw new GatewayError(fault, 'the request head is refused');
+      if (overload.level !== 0 && overload.isShed(exchange, surface)) {
+        overload.refuse(exchange, surface);
+        traffic.answered(exchange, surface, 503);
+        return;
+      }
       if (exchange.isWayDoubtful) {
         const code = endpoint === undefined ? 'REQUEST_MALFORMED' : 'ORIGINAL_REQUEST_INVALID';
         throw new GatewayError(code, 'X-Forwarded-For and Forwarded name different clients');

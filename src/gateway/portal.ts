@@ -9,6 +9,8 @@ import type { PortalTile } from '../portal/portal-page.ts';
 import type { Session } from '../session/session.ts';
 import type { CsrfGuard } from './csrf.ts';
 import type { GatewayDependencies } from './dependencies.ts';
+import { keptFormPath } from './kept-form-desk.ts';
+import type { KeptFormPage } from './kept-form-page.ts';
 import { languageOf } from './language-of.ts';
 import type { MailboxDoor } from './mailbox-door.ts';
 import { NegotiatePage } from './negotiate-page.ts';
@@ -53,6 +55,7 @@ export class Portal {
     csrf: CsrfGuard,
     signIn: SignIn,
     door: MailboxDoor,
+    keptForm: KeptFormPage | undefined,
   ) {
     this.#dependencies = dependencies;
     this.#traffic = traffic;
@@ -91,6 +94,12 @@ export class Portal {
         : ([
             ['/negotiate', { GET: async (request) => await this.#negotiate(request, negotiatePage) }],
           ] satisfies [string, Readonly<Record<string, Route>>][])),
+      ...(keptForm === undefined
+        ? []
+        : ([[keptFormPath, { GET: async (request) => await keptForm.answer(request) }]] satisfies [
+            string,
+            Readonly<Record<string, Route>>,
+          ][])),
       ['/jwks.json', { GET: async (request) => await this.#publicKeys(request) }],
       ['/userinfo', { GET: async (request) => await this.#userinfo(request) }],
     ]);

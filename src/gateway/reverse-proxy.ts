@@ -12,6 +12,7 @@ import { challengeForm, withTicket } from './challenge.ts';
 import type { Identified, TicketEffect } from './credentials.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import type { Failures } from './failures.ts';
+import type { KeptFormDesk } from './kept-form-desk.ts';
 import { outgoingHeaders } from './outgoing-headers.ts';
 import type { RequestOrigin } from './request-origin.ts';
 import type { SignIn } from './sign-in.ts';
@@ -28,6 +29,8 @@ export class ReverseProxy {
   readonly #webSockets: WebSockets;
   /** Cookies of ours: never sent to an application, never accepted from one. */
   readonly #gatewayCookies: readonly string[];
+  /** `undefined`: no application keeps forms. */
+  readonly #desk: KeptFormDesk | undefined;
 
   constructor(
     dependencies: GatewayDependencies,
@@ -35,6 +38,7 @@ export class ReverseProxy {
     failures: Failures,
     signIn: SignIn,
     gatewayCookies: readonly string[],
+    desk?: KeptFormDesk,
   ) {
     this.#dependencies = dependencies;
     this.#traffic = traffic;
@@ -42,6 +46,7 @@ export class ReverseProxy {
     this.#signIn = signIn;
     this.#webSockets = dependencies.webSockets;
     this.#gatewayCookies = gatewayCookies;
+    this.#desk = desk;
   }
 
   /** Hot path: `bench/proxy.ts`. Throws what `error-reply.ts` answers. */
@@ -98,8 +103,7 @@ export class ReverseProxy {
       case 'allow':
         return this.#complete(exchange, origin, target, application, identified, view);
       case 'challenge':
-        this.#challenge(exchange, origin, target, application, ticket);
-        return undefined;
+        return this.#challenge(exchange, origin, target, application, ticket);
       case 'deny':
         this.#deny(exchange, application, decision, identified);
         return undefined;
@@ -199,7 +203,7 @@ export class ReverseProxy {
     target: Target,
     application: ProtectedApplication,
     ticket: TicketEffect | undefined,
-  ): void {
+  ): Promise<void> | undefined {
     const { snapshot, negotiation } = this.#dependencies;
     const { head, clientAddress } = exchange;
     const asked = { head, clientAddress, method: exchange.request.method as string, host: origin.host };
@@ -207,30 +211,49 @@ export class ReverseProxy {
     if (!form.leadsToSignIn) {
       replyJson(exchange, 401, { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required' }, form.headers);
       this.#traffic.answered(exchange, 'proxy', 401);
-      return;
+      return undefined;
     }
     const returnTo = `${origin.scheme}://${origin.authority}${target.path}${target.query}`;
     if (form.isInPlace) {
       const page = this.#signIn.page({ exchange, origin, query: noQuery }, returnTo);
       reply(exchange, 401, [...page.headers, ...form.headers], page.body);
       this.#traffic.answered(exchange, 'proxy', 401);
-      return;
+      return undefined;
     }
     const location = signInLocation(origin, returnTo, snapshot);
     if (isNavigation(head)) {
+      if (this.#desk?.takes(exchange, origin, application) === true)
+        return this.#keep(this.#desk, exchange, origin, target, application, location);
       const { method } = asked;
       const status = method === 'GET' || method === 'HEAD' ? 302 : 303;
       redirect(exchange, status, location);
       this.#traffic.answered(exchange, 'proxy', status);
-      return;
+      return undefined;
     }
     replyJson(
       exchange,
       401,
-      { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required', signIn: location },
+      // Nothing of the request has reached the application, so the script may send it again after the sign-in.
+      { error: 'SIGN_IN_REQUIRED', title: 'Sign-in required', signIn: location, retry: true },
       form.headers,
     );
     this.#traffic.answered(exchange, 'proxy', 401);
+    return undefined;
+  }
+
+  async #keep(
+    desk: KeptFormDesk,
+    exchange: Exchange,
+    origin: RequestOrigin,
+    target: Target,
+    application: ProtectedApplication,
+    plainLocation: string,
+  ): Promise<void> {
+    const kept = await desk.keep(exchange, origin, target, application);
+    const location =
+      kept === undefined ? plainLocation : signInLocation(origin, kept.returnTo, this.#dependencies.snapshot);
+    redirect(exchange, 303, location, kept?.headers);
+    this.#traffic.answered(exchange, 'proxy', 303);
   }
 
   #deny(

@@ -4,6 +4,7 @@ import type { ApplicationOptions } from '../access/options.ts';
 import type { Compatibility, ServerOptions } from '../http/options.ts';
 import { AddressSet } from '../lib/address-set.ts';
 import type { Logger } from '../observability/logger.ts';
+import { SlowClients } from '../proxy/slow-clients.ts';
 import type { Upstream } from '../proxy/upstream.ts';
 import { ProtectedApplication, type Signing } from './application.ts';
 import { type PublicOrigin, parsePublicUrl } from './public-origin.ts';
@@ -32,13 +33,17 @@ export interface SnapshotOptions {
 export async function compileSnapshot(options: SnapshotOptions): Promise<Snapshot> {
   const { server } = options;
   const publicOrigin = parsePublicUrl(server.publicUrl);
+  const slowClients = new SlowClients({
+    bodyRate: server.limits.bodyRate,
+    unreadAnswerMs: server.limits.unreadAnswer,
+  });
   const applications = new Applications(
     await Promise.all(
       options.applications.map(
         async (application) =>
           new ProtectedApplication(
             application,
-            await upstreamOf(application, options.logger),
+            await upstreamOf(application, slowClients, options.logger),
             options.signing,
           ),
       ),
@@ -53,6 +58,7 @@ export async function compileSnapshot(options: SnapshotOptions): Promise<Snapsho
     applications,
     knowsHost: (host) => host === publicOrigin.host || applications.knowsHost(host),
     [Symbol.asyncDispose]: async () => {
+      slowClients[Symbol.dispose]();
       const upstreams = applications.all
         .map(({ upstream }) => upstream)
         .filter((upstream) => upstream !== undefined && upstream !== 'whoami');
@@ -63,10 +69,11 @@ export async function compileSnapshot(options: SnapshotOptions): Promise<Snapsho
 
 async function upstreamOf(
   { name, upstream, proxy }: ApplicationOptions,
+  slowClients: SlowClients,
   logger: Logger,
 ): Promise<Upstream | 'whoami' | undefined> {
   if (upstream === undefined || upstream === 'whoami') return upstream;
   const { Upstream } = await import('../proxy/upstream.ts');
   const addresses = typeof upstream === 'string' ? [upstream] : upstream;
-  return new Upstream({ application: name, addresses, proxy, logger });
+  return new Upstream({ application: name, addresses, proxy, slowClients, logger });
 }

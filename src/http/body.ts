@@ -46,10 +46,7 @@ export interface BodyLimits {
 }
 
 /** Rejects with REQUEST_TOO_LARGE, or REQUEST_MALFORMED when the body is too slow or does not arrive whole. */
-export function readBody(
-  request: IncomingMessage,
-  { maxBytes, deadlineMs }: BodyLimits,
-): Promise<Buffer> {
+export function readBody(request: IncomingMessage, { maxBytes, deadlineMs }: BodyLimits): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let length = 0;

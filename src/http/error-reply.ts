@@ -14,6 +14,7 @@ export interface ErrorReply {
 export const errorReplies = {
   REQUEST_MALFORMED: { status: 400, title: 'Bad request', close: true, log: 'debug' },
   REQUEST_TOO_LARGE: { status: 413, title: 'Request too large', close: true, log: 'debug' },
+  REQUEST_TIMEOUT: { status: 408, title: 'Request timeout', close: true, log: 'debug' },
   REQUEST_HEAD_TOO_LARGE: {
     status: 431,
     title: 'Request header fields too large',

@@ -29,11 +29,18 @@ export type Compatibility = (typeof compatibilities)[number];
 
 const limits = z
   .strictObject({
-    fields: z.int().min(16).max(1_000).default(128).describe('fields of a request head; more are answered 431'),
+    fields: z
+      .int()
+      .min(16)
+      .max(1_000)
+      .default(128)
+      .describe('fields of a request head; more are answered 431'),
     connectionsPerAddress: z
       .union([z.literal('off'), z.int().min(1).max(65_536)], 'expected off or a number from 1 to 65536')
       .default(512)
-      .describe('open connections of one client address (IPv6: of one /64) per worker; not of trusted proxies'),
+      .describe(
+        'open connections of one client address (IPv6: of one /64) per worker; not of trusted proxies',
+      ),
     streamsPerConnection: z
       .int()
       .min(1)

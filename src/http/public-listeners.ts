@@ -14,7 +14,8 @@ import { redirectToHttps } from './redirect-to-https.ts';
 /** A renewed certificate is presented after one or two looks at its files. */
 const lookAtCertificateEveryMs = 5_000;
 
-export interface PublicListenersOptions extends Omit<ListenerOptions, 'address' | 'tls' | 'streams' | 'quota'> {
+export interface PublicListenersOptions
+  extends Omit<ListenerOptions, 'address' | 'tls' | 'streams' | 'quota'> {
   readonly server: Pick<ServerOptions, 'listen' | 'tls' | 'redirect' | 'publicUrl' | 'limits'>;
   /** A front proxy, whose connections are other people's. */
   readonly isTrusted: (address: string) => boolean;

@@ -47,6 +47,11 @@ export class Metrics {
     },
     secondsBuckets,
   );
+  readonly requestsShed = new HotCounter({
+    name: 'vratar_requests_shed_total',
+    help: 'Requests answered 503 at once because the worker was overloaded',
+    labelNames: ['surface'],
+  });
   readonly authentications = this.#counter('vratar_authentications_total', 'Sign-in attempts', [
     'provider',
     'outcome',
@@ -186,6 +191,7 @@ export class Metrics {
       this.decisions,
       this.upstreamRequests,
       this.upstreamRequestDuration,
+      this.requestsShed,
       this.directoryOperations,
       this.directoryOperationDuration,
       this.directoryCacheRequests,

@@ -1,6 +1,7 @@
 /** All pages behind one object: a view model and a language in, a complete answer out. Knows no sessions, sockets or providers. */
 import type { Assets } from './assets.ts';
 import { type ErrorModel, renderError } from './error-page.ts';
+import { type GoneFormModel, type KeptFormModel, renderGoneForm, renderKeptForm } from './kept-form-page.ts';
 import type { Language } from './language.ts';
 import { contentSecurityPolicy, pageHeaders } from './page-headers.ts';
 import { type PasswordModel, type PasswordProblem, renderPassword } from './password-page.ts';
@@ -27,6 +28,9 @@ export interface Pages {
   signOut(model: SignOutModel, language: Language): PageReply;
   /** 202: the session ended here, the store has not recorded it yet. */
   signedOutPending(language: Language): PageReply;
+  keptForm(model: KeptFormModel, language: Language): PageReply;
+  /** 410. */
+  goneForm(model: GoneFormModel, language: Language): PageReply;
   error(model: ErrorModel, language: Language): PageReply;
 }
 
@@ -61,6 +65,8 @@ export function createPages(options: PagesOptions): Pages {
   const { portalPath, assets, formTargets, signInOrigin } = options;
   const site = { portalPath, assets };
   const signInPolicy = contentSecurityPolicy([...formTargets, signInOrigin]);
+  // The page is on the application's own origin; where that leads on afterwards may be another host of the domain.
+  const applicationPolicy = contentSecurityPolicy(formTargets);
   // Every other form is a sign-out, which ends on the sign-in page.
   const signOutPolicy = contentSecurityPolicy([signInOrigin]);
 
@@ -89,6 +95,9 @@ export function createPages(options: PagesOptions): Pages {
     signOut: (model, language) => reply(200, signOutPolicy, language, renderSignOut(site, language, model)),
     signedOutPending: (language) =>
       reply(202, signOutPolicy, language, renderSignedOutPending(site, language)),
+    keptForm: (model, language) =>
+      reply(200, applicationPolicy, language, renderKeptForm(site, language, model)),
+    goneForm: (model, language) => reply(410, signOutPolicy, language, renderGoneForm(site, language, model)),
     error: (model, language) => {
       const answer = reply(model.status, signOutPolicy, language, renderError(site, language, model));
       if (model.retryAfterSeconds !== undefined) addRetryAfter(answer, model.retryAfterSeconds);

@@ -4,6 +4,7 @@ import type { Dispatcher } from 'undici';
 import { GatewayError } from '../errors.ts';
 import { cutOff, type Exchange, isGone } from '../http/exchange.ts';
 import { hopByHop } from './hop-by-hop.ts';
+import type { SlowClients, Unread } from './slow-clients.ts';
 
 export interface AnswerListener {
   /** The head of an answer came. */
@@ -24,7 +25,9 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange;
   readonly #expectation: AnswerExpectation;
   readonly #listener: AnswerListener;
+  readonly #slowClients: SlowClients;
   readonly #deadline: NodeJS.Timeout | undefined;
+  #unread: Unread | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
   #isSettled = false;
@@ -34,12 +37,14 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
     exchange: Exchange,
     expectation: AnswerExpectation,
     totalMs: number | 'off',
+    slowClients: SlowClients,
     listener: AnswerListener,
   ) {
     this.#exchange = exchange;
     this.#expectation = expectation;
     this.#listener = listener;
-    if (totalMs !== 'off') this.#deadline = setTimeout(() => this.#expire(), totalMs);
+    this.#slowClients = slowClients;
+    if (totalMs !== 'off') this.#deadline = setTimeout(() => this.abort(expired()), totalMs);
   }
 
   /** Whether bytes of the request may have left. */
@@ -97,7 +102,12 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
     const { response } = this.#exchange;
     if (response.write(chunk)) return;
     controller.pause();
-    response.once('drain', () => controller.resume());
+    const unread = (this.#unread ??= { sinceMs: 0, onForgotten: () => controller.abort(clientGone()) });
+    this.#slowClients.leftUnread(unread);
+    response.once('drain', () => {
+      this.#slowClients.taken(unread);
+      controller.resume();
+    });
   }
 
   onResponseEnd(): void {
@@ -120,8 +130,9 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
     this.#listener.onFailed(error, canAnswer);
   }
 
-  #expire(): void {
-    const error = new GatewayError('UPSTREAM_TIMEOUT', 'the answer did not end in time');
+  /** Ends it before its time: with an answer, where none has begun. */
+  abort(error: GatewayError): void {
+    if (this.#isSettled) return;
     if (this.#controller === undefined) this.#fail(error);
     else this.#controller.abort(error);
   }
@@ -129,7 +140,12 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
   #settle(): void {
     this.#isSettled = true;
     clearTimeout(this.#deadline);
+    if (this.#unread !== undefined) this.#slowClients.taken(this.#unread);
   }
+}
+
+function expired(): GatewayError {
+  return new GatewayError('UPSTREAM_TIMEOUT', 'the answer did not end in time');
 }
 
 function clientGone(): Error {

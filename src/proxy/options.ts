@@ -1,6 +1,6 @@
 /** Options of the way from the gateway to an application's servers. */
 import { z } from 'zod';
-import { duration, existingFile, hostNameSource } from '../lib/option-types.ts';
+import { duration, existingFile, hostNameSource, size } from '../lib/option-types.ts';
 
 const upstreamExpected = 'expected http://host[:port], https://host[:port], unix:/path or whoami';
 
@@ -73,6 +73,9 @@ export const proxyOptions = z
       .prefault({})
       .describe('beyond one of them the answer is 504'),
     connections: z.int().min(1).max(4_096).default(256).describe('connections to one server, per worker'),
+    maxBodySize: size({ maxBytes: 1_099_511_627_776 })
+      .prefault('4GiB')
+      .describe('body of a request; a larger one is answered 413'),
     queue: z
       .int()
       .min(0)

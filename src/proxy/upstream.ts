@@ -3,13 +3,14 @@
  * It knows nothing of identity; headers and path come ready made.
  */
 import type { Duplex, Readable } from 'node:stream';
-import { GatewayError } from '../errors.ts';
+import { type ErrorCode, GatewayError } from '../errors.ts';
 import { type Exchange, type FlatHeaders, isGone } from '../http/exchange.ts';
 import { meteredBody } from '../http/metered-body.ts';
 import type { Logger } from '../observability/logger.ts';
 import { AnswerStream } from './answer-stream.ts';
 import { isConnectFailure, upstreamFailure } from './failures.ts';
 import type { ProxyOptions } from './options.ts';
+import type { SlowClients } from './slow-clients.ts';
 import { UpstreamServer } from './upstream-server.ts';
 
 export interface UpstreamRequest {
@@ -41,6 +42,7 @@ export interface UpstreamOptions {
   /** `http(s)://host[:port]` or `unix:/path`. */
   readonly addresses: readonly string[];
   readonly proxy: ProxyOptions;
+  readonly slowClients: SlowClients;
   readonly logger: Logger;
 }
 
@@ -51,6 +53,8 @@ interface Errand {
   readonly listener: UpstreamListener;
   /** Nobody has read from it before an attempt is started. */
   readonly body: Readable | null;
+  /** Of the attempt under way. */
+  stream: AnswerStream | undefined;
 }
 
 /** RFC 9110 section 9.2.2. */
@@ -77,12 +81,10 @@ export class Upstream implements AsyncDisposable {
       this.#refuse(listener, 'UPSTREAM_UNREACHABLE', 'none of the servers works');
     } else if (server.waiting >= this.#options.proxy.queue && server.waiting > 0) {
       this.#refuse(listener, 'UPSTREAM_BUSY', 'too many requests wait for the upstream');
+    } else if (!request.hasBody) {
+      this.#send(server, { exchange, request, listener, body: null, stream: undefined }, true);
     } else {
-      this.#send(
-        server,
-        { exchange, request, listener, body: request.hasBody ? bodyOf(exchange) : null },
-        true,
-      );
+      this.#sendWithBody(server, exchange, request, listener);
     }
   }
 
@@ -107,11 +109,30 @@ export class Upstream implements AsyncDisposable {
     return least;
   }
 
+  #sendWithBody(
+    server: UpstreamServer,
+    exchange: Exchange,
+    request: UpstreamRequest,
+    listener: UpstreamListener,
+  ): void {
+    const { slowClients, proxy } = this.#options;
+    if (Number(exchange.head.contentLength ?? 0) > proxy.maxBodySize) {
+      this.#refuse(listener, 'REQUEST_TOO_LARGE', 'the body is larger than the application takes');
+      return;
+    }
+    const body = bodyOf(exchange, proxy.maxBodySize);
+    const errand: Errand = { exchange, request, listener, body, stream: undefined };
+    slowClients.watchBody(exchange.request, () =>
+      errand.stream?.abort(new GatewayError('REQUEST_TIMEOUT', 'the body came too slowly')),
+    );
+    this.#send(server, errand, true);
+  }
+
   #send(server: UpstreamServer, errand: Errand, mayRepeat: boolean): void {
     const { exchange, request, listener, body } = errand;
-    const { proxy, application } = this.#options;
+    const { proxy, application, slowClients } = this.#options;
     server.inFlight++;
-    const stream = new AnswerStream(exchange, request, proxy.timeouts.total, {
+    const stream = new AnswerStream(exchange, request, proxy.timeouts.total, slowClients, {
       onHead: () => server.succeeded(),
       onAnswered: (status) => {
         server.inFlight--;
@@ -133,6 +154,7 @@ export class Upstream implements AsyncDisposable {
         }
       },
     });
+    errand.stream = stream;
     server.dispatch(
       {
         method: request.method,
@@ -162,7 +184,7 @@ export class Upstream implements AsyncDisposable {
     return this.#choose(server) ?? (server.isAvailable ? server : undefined);
   }
 
-  #refuse(listener: UpstreamListener, code: 'UPSTREAM_UNREACHABLE' | 'UPSTREAM_BUSY', message: string): void {
+  #refuse(listener: UpstreamListener, code: ErrorCode, message: string): void {
     const { application } = this.#options;
     listener.onFailed(new GatewayError(code, message, { fields: { application } }), true);
   }
@@ -176,6 +198,7 @@ function withHost(headers: readonly string[], authority: string): string[] {
   );
 }
 
-function bodyOf({ request, head }: Exchange): Readable {
-  return head.transferEncoding === undefined ? request : meteredBody(request);
+/** A body of known length is bounded by it: the parser takes no byte more. */
+function bodyOf({ request, head }: Exchange, maxBytes: number): Readable {
+  return head.contentLength === undefined ? meteredBody(request, maxBytes) : request;
 }

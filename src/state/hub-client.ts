@@ -7,6 +7,7 @@ import { Caller } from './calls.ts';
 import { type Channel, openTopic } from './channel.ts';
 import type { CredentialTrials } from './credential-trials.ts';
 import { type HubMethods, hubCalls, hubEvents } from './hub-methods.ts';
+import type { KeptForms } from './kept-forms.ts';
 import type { SessionEvent, SessionStore } from './session-store.ts';
 
 export interface HubClientOptions {
@@ -23,6 +24,7 @@ export interface HubClient extends Disposable {
   readonly counters: AttemptCounters;
   readonly trials: CredentialTrials;
   readonly tickets: AcceptedTickets;
+  readonly forms: KeptForms;
 }
 
 /** The channel stays open when the client is disposed. */
@@ -72,6 +74,12 @@ export function createHubClient(options: HubClientOptions): HubClient {
     tickets: {
       rememberTicket: async (fingerprint, ticket) => await caller.call('rememberTicket', fingerprint, ticket),
       recallTicket: async (fingerprint) => await caller.call('recallTicket', fingerprint),
+    },
+    forms: {
+      formSalt: async () => await caller.call('formSalt'),
+      keepForm: async (form, address) => await caller.call('keepForm', form, address),
+      findForm: async (id) => await caller.call('findForm', id),
+      dropForm: async (id) => await caller.call('dropForm', id),
     },
     [Symbol.dispose]: () => {
       clearInterval(heartbeat);

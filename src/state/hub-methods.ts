@@ -2,6 +2,7 @@
 import type { AcceptedTickets } from './accepted-tickets.ts';
 import type { AttemptCounters } from './attempt-counters.ts';
 import type { CredentialTrials } from './credential-trials.ts';
+import type { KeptForms } from './kept-forms.ts';
 import type { SessionStore } from './session-store.ts';
 
 /** Everything a worker may ask of the primary's shared state. */
@@ -9,7 +10,8 @@ export interface HubMethods
   extends Omit<SessionStore, 'subscribe' | 'lastHeardAtMs'>,
     AttemptCounters,
     CredentialTrials,
-    AcceptedTickets {
+    AcceptedTickets,
+    KeptForms {
   ping(): Promise<void>;
 }
 

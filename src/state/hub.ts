@@ -14,6 +14,7 @@ import { type Channel, openTopic } from './channel.ts';
 import { CredentialTrialLedger } from './credential-trials.ts';
 import { EmbeddedSessions } from './embedded-sessions.ts';
 import { type HubMethods, hubCalls, hubEvents } from './hub-methods.ts';
+import { KeptFormLedger } from './kept-forms.ts';
 import type { SessionEvent, SessionLimits, SessionStore } from './session-store.ts';
 
 export interface HubLimits extends SessionLimits {
@@ -48,17 +49,20 @@ export function createHub(options: HubOptions): Hub {
   const { directory, clock, logger, metrics, idleTimeoutMs } = options;
   const sessions = new EmbeddedSessions(directory, clock, { idleTimeoutMs });
   const counters = new AttemptLedger(clock, options.attemptLimits);
+  const forms = new KeptFormLedger(clock);
   const methods = toMethods(
     sessions,
     counters,
     new CredentialTrialLedger(clock),
     new AcceptedTicketLedger(clock),
+    forms,
   );
   const attached = new Set<Disposable>();
 
   let pruning: NodeJS.Timeout | undefined;
   const prune = async (): Promise<void> => {
     let hasMore = false;
+    forms.prune();
     try {
       hasMore = await sessions.prune();
       metrics?.sessionsActive.set(await sessions.count());
@@ -108,6 +112,7 @@ function toMethods(
   counters: AttemptCounters,
   trials: CredentialTrialLedger,
   tickets: AcceptedTicketLedger,
+  forms: KeptFormLedger,
 ): HubMethods {
   const trialKey = randomBytes(32);
   return {
@@ -129,6 +134,10 @@ function toMethods(
     rememberTicket: async (fingerprint, ticket) =>
       await Promise.resolve(tickets.remember(fingerprint, ticket)),
     recallTicket: async (fingerprint) => await Promise.resolve(tickets.recall(fingerprint)),
+    formSalt: async () => await Promise.resolve(forms.salt),
+    keepForm: async (form, address) => await Promise.resolve(forms.keep(form, address)),
+    findForm: async (id) => await Promise.resolve(forms.find(id)),
+    dropForm: async (id) => await Promise.resolve(forms.drop(id)),
     ping: async () => {},
   };
 }

@@ -10,6 +10,11 @@ const refused: readonly (readonly [options: string, problem: string])[] = [
   ['decisionCache: 10ms', 'decisionCache: expected a duration from 1s to 1m'],
   ['decisionCache: on', 'decisionCache: expected a duration such as 250ms, 15s, 5m or 12h'],
   ['credentials: []', 'credentials: must not be empty'],
+  ['keepForms: true', 'keepForms: forms pass the gateway only where the application has an upstream'],
+  [
+    'upstream: whoami, keepForms: true, credentials: [basic]',
+    'keepForms: people do not sign in here: credentials does not list session',
+  ],
 ];
 for (const [options, problem] of refused) {
   test(`refuses ${options}`, () => {
@@ -25,7 +30,12 @@ test('refuses decisions that would outlive their sessions', () => {
   assert.deepEqual(readLines(yaml.replace('31s', '30s')).problems, []);
 });
 
-for (const options of ['decisionCache: 5s', 'decisionCache: off', 'credentials: [session, basic]']) {
+for (const options of [
+  'decisionCache: 5s',
+  'decisionCache: off',
+  'credentials: [session, basic]',
+  'upstream: whoami, keepForms: true',
+]) {
   test(`accepts ${options}`, () => {
     assert.deepEqual(readLines(wiki(options)).problems, []);
   });

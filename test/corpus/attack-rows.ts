@@ -59,6 +59,7 @@ export const attackClasses = [
   'logging-and-metrics',
   'preauth',
   'xml-soap-rest',
+  'websocket',
 ] as const;
 
 const folder = new URL('../vectors/corpus/', import.meta.url);

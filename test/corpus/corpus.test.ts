@@ -20,6 +20,7 @@ import { notRun } from './not-run.ts';
 import { Rig } from './rig.ts';
 import { sessionStories } from './session-stories.ts';
 import { type Story, signInStories } from './sign-in-stories.ts';
+import { webSocketStories } from './web-socket-stories.ts';
 
 const leastRows = 330;
 
@@ -42,6 +43,7 @@ const stories: Readonly<Record<string, Story>> = {
   ...sessionStories,
   ...loadStories,
   ...mailboxStories,
+  ...webSocketStories,
 };
 
 /**

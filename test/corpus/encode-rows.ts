@@ -30,7 +30,7 @@ export async function runEncodeRow(row: AttackRow, rig: Rig): Promise<void> {
   }
 }
 
-const dnOf = ({ id }: AttackRow): string => `cn=${id.toLowerCase()},${peopleBase}`;
+export const dnOf = ({ id }: AttackRow): string => `cn=${id.toLowerCase()},${peopleBase}`;
 
 async function encode(row: AttackRow, rig: Rig): Promise<void> {
   const { mode = 'percent', attribute = '' } = row.input;
@@ -93,7 +93,7 @@ function expectHeaders({ expect }: AttackRow, received: UpstreamRequest, ownHead
 }
 
 /** Adds a person (and a group) with the row's value; answers the name to sign in with. */
-async function addPerson(slapd: Slapd, row: AttackRow): Promise<string> {
+export async function addPerson(slapd: Slapd, row: AttackRow): Promise<string> {
   const { id, input } = row;
   const key = id.toLowerCase();
   const value = expandRepeats(input.value ?? '');

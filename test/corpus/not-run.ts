@@ -32,7 +32,6 @@ export const notRun: Readonly<Record<string, NotRun>> = {
   'SE-026': later('backup and restore'),
   'EN-005': absent('no encoding of header values as quoted-printable'),
   'EN-018': later('claims of a token, the only values that can hold half a character'),
-  'EN-019': later('WebSocket upgrades'),
   'CF-013': absent('rules have globs, no regular expressions'),
   'CF-016': absent('no key of sessions in the configuration'),
   'LD-023': absent('what is known of a person comes with the search that finds the entry'),

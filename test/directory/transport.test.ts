@@ -133,7 +133,7 @@ for (const { name, answer, code } of startTlsAnswers) {
     });
     const startedAt = performance.now();
     await assert.rejects(corp.verify('alice', 'alice-password'), { code });
-    assert.ok(performance.now() - startedAt < 2_000);
+    assert.ok(performance.now() - startedAt < 4_500);
     assert.ok(server.requests.length > 0);
     assert.ok(!server.requests.some(({ bytes }) => oneBind(bytes)));
   });
@@ -161,6 +161,6 @@ test('ldaps to a plain port and ldap to a TLS port fail in time', async () => {
     });
     const startedAt = performance.now();
     await assert.rejects(corp.verify('alice', 'alice-password'), { name: 'GatewayError' });
-    assert.ok(performance.now() - startedAt < 2_000);
+    assert.ok(performance.now() - startedAt < 4_500);
   }
 });

@@ -18,6 +18,11 @@ export interface FrontProxy extends AsyncDisposable {
   errorLog(): Promise<string>;
 }
 
+export interface FrontProxyProcess extends FrontProxy {
+  /** Of the process that was started; it may have children. */
+  readonly pid: number;
+}
+
 /** An application behind a front proxy that asks the gateway first. */
 export interface ProtectedSite {
   /** `127.0.0.1:4711`. */
@@ -35,7 +40,7 @@ export interface FrontProxyProgram {
 }
 
 /** Resolves when the proxy accepts connections. Throws with its own words when it refuses the configuration. */
-export async function startFrontProxy(options: FrontProxyProgram): Promise<FrontProxy> {
+export async function startFrontProxy(options: FrontProxyProgram): Promise<FrontProxyProcess> {
   const folder = await mkdtemp(join(tmpdir(), `vratar-${options.program}-`));
   try {
     // Between choosing a port and listening on it another process may take it.
@@ -105,7 +110,12 @@ async function complaints(folder: string, output: readonly string[]): Promise<st
   return output.join('') + (existsSync(log) ? await readFile(log, 'utf8') : '');
 }
 
-function running(child: ChildProcess, folder: string, port: number, output: readonly string[]): FrontProxy {
+function running(
+  child: ChildProcess,
+  folder: string,
+  port: number,
+  output: readonly string[],
+): FrontProxyProcess {
   // A test process that ends without disposing must not leave a server behind.
   const killOnExit = (): void => {
     child.kill('SIGKILL');
@@ -113,6 +123,7 @@ function running(child: ChildProcess, folder: string, port: number, output: read
   process.once('exit', killOnExit);
   return {
     port,
+    pid: child.pid as number,
     errorLog: async () => await complaints(folder, output),
     async [Symbol.asyncDispose]() {
       process.removeListener('exit', killOnExit);

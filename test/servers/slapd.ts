@@ -281,7 +281,8 @@ async function runTool(command: string, args: readonly string[], input?: string)
       if (error === null) resolve();
       else reject(new Error(`${command} failed: ${stderr}`, { cause: error }));
     });
-    child.stdin?.end(input ?? '');
+    // A tool that reads nothing may end before this is written.
+    child.stdin?.on('error', () => undefined).end(input ?? '');
   });
 }
 

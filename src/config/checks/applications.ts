@@ -25,7 +25,14 @@ export function checkApplications(readable: Readable): readonly Finding[] {
             : `host and pathPrefix ${application.pathPrefix} belong to applications[${before}] already`,
       });
     });
-    const { decisionCache } = application;
+    const { decisionCache, keepForms, upstream, credentials } = application;
+    if (keepForms && (upstream === undefined || !credentials.includes('session'))) {
+      const message =
+        upstream === undefined
+          ? 'forms pass the gateway only where the application has an upstream'
+          : 'people do not sign in here: credentials does not list session';
+      findings.push({ path: ['applications', index, 'keepForms'], message });
+    }
     if (session !== undefined && decisionCache !== 'off' && decisionCache > session.idleTimeout) {
       findings.push({
         path: ['applications', index, 'decisionCache'],

@@ -84,6 +84,17 @@ export interface Messages {
     readonly pendingAdvice: string;
     readonly signInAgain: string;
   };
+  /** The form of a person whose session ended while they filled it in. */
+  readonly keptForm: {
+    readonly title: string;
+    readonly waiting: (application: string) => string;
+    readonly once: string;
+    readonly submit: string;
+    readonly discard: string;
+    readonly goneTitle: string;
+    readonly goneText: string;
+    readonly back: string;
+  };
   readonly error: {
     readonly requestId: string;
     readonly requestIdHint: string;

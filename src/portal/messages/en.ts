@@ -79,6 +79,18 @@ export const en = {
     pendingAdvice: 'On a shared computer, also close all browser windows.',
     signInAgain: 'Sign in again',
   },
+  keptForm: {
+    title: 'Send your form now?',
+    waiting: (application) =>
+      `You were sending a form to ${application}, but your session had ended. The form has not been sent yet.`,
+    once: 'This page is shown once. If you leave it without sending, the form is lost.',
+    submit: 'Send the form',
+    discard: 'Do not send',
+    goneTitle: 'The form is no longer there',
+    goneText:
+      'A form is kept for five minutes and shown once. Open the page again and check whether your entries have arrived before you repeat them.',
+    back: 'Back to the page',
+  },
   error: {
     requestId: 'Request ID',
     requestIdHint: 'Tell it to your administrator if you ask for help.',

@@ -81,6 +81,18 @@ export const hr = {
     pendingAdvice: 'Na zajedničkom računalu zatvorite i sve prozore preglednika.',
     signInAgain: 'Prijavite se ponovno',
   },
+  keptForm: {
+    title: 'Poslati obrazac sada?',
+    waiting: (application) =>
+      `Slali ste obrazac u aplikaciju ${application}, ali je vaša sesija u međuvremenu istekla. Obrazac još nije poslan.`,
+    once: 'Ova se stranica prikazuje samo jednom. Ako je napustite bez slanja, obrazac je izgubljen.',
+    submit: 'Pošaljite obrazac',
+    discard: 'Odustanite',
+    goneTitle: 'Obrasca više nema',
+    goneText:
+      'Obrazac se čuva pet minuta i prikazuje jednom. Ponovno otvorite stranicu i prije ponovnog unosa provjerite jesu li podaci stigli.',
+    back: 'Natrag na stranicu',
+  },
   error: {
     requestId: 'Oznaka zahtjeva',
     requestIdHint: 'Navedite je administratoru ako zatražite pomoć.',

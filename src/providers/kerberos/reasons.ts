@@ -27,6 +27,8 @@ const rows: readonly Row[] = [
   [/^An unsupported mechanism was requested: /, 'refused', 'mechanism-not-supported'],
   // The library has no other word for "continue": what could not be read is the parameter that it did not get.
   [/^A required input parameter could not be read: /, 'refused', 'continuation-needed'],
+  // No keys for the mechanism the client named, not for any: the keytab's faults end with other words.
+  [/^No credentials were supplied.*: Unknown error$/, 'refused', 'mechanism-not-supported'],
   [/^No credentials were supplied/, 'unable', 'keytab-unusable'],
   [/: SPNEGO cannot find mechanisms to negotiate$/, 'unable', 'keytab-unusable'],
   [

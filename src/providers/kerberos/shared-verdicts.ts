@@ -15,8 +15,8 @@ export interface TicketMemory {
   recallTicket(fingerprint: string): Promise<{ readonly ticket: Ticket; readonly forMs: number } | undefined>;
 }
 
-/** The other worker's word may still be on its way. */
-const recallPausesMs = [0, 20, 60, 120] as const;
+/** The other worker's word may still be on its way, and late on a busy machine; a true replay can wait. */
+const recallPausesMs = [0, 20, 60, 120, 300, 500] as const;
 
 export class SharedVerdicts {
   readonly #memory: TicketMemory;

@@ -10,7 +10,7 @@ import { verdictOfFailure } from '#src/providers/kerberos/reasons.ts';
 import type { Verdict } from '#src/providers/kerberos/verdict.ts';
 import { startKdc } from '#test/servers/kdc.ts';
 import { keytabFile, withoutEncryptionType } from './built-keytab.ts';
-import { base64, negotiationToken, ntlmMessage, ticketToken } from './built-tokens.ts';
+import { base64, mechanisms, negotiationToken, ntlmMessage, ticketToken } from './built-tokens.ts';
 
 const service = 'HTTP/gw.localhost';
 const kdc = await startKdc({ services: [service, 'HTTP/other.localhost', 'HTTP/turned.localhost'] });
@@ -44,6 +44,10 @@ const flipped = (token: string, at: number): string =>
     bytes[at < 0 ? bytes.length + at : at]! ^= 1;
     return bytes;
   });
+
+/** A ticket whose frame names another mechanism of the same length. */
+const framedBy = (mechanism: string): Buffer =>
+  Buffer.from(ticketToken().toString('hex').replace(mechanisms.krb5, mechanism), 'hex');
 
 const accepted = `accepted alice@TEST.LOCAL for ${service}@TEST.LOCAL`;
 
@@ -92,6 +96,11 @@ describe('refuses', () => {
       'a preference for another mechanism',
       base64(negotiationToken(['negoex', 'krb5'], Buffer.from('NEGOEXTS'))),
       'continuation-needed',
+    ],
+    [
+      'a ticket in the frame of another mechanism',
+      base64(negotiationToken(['krb5'], framedBy(mechanisms.krb5Microsoft))),
+      'mechanism-not-supported',
     ],
     ['a ticket that nobody issued', base64(ticketToken()), 'key-mismatch'],
   ];
