@@ -7,6 +7,9 @@ const usage = `Usage: vratar COMMAND [options]
   explain --config FILE --user NAME --method GET URL
                                  say which application and rule decide, and why; exit 0 when allowed
   keys rotate --config FILE      sign identity assertions with another key from now on
+  sessions list --config FILE    say who is signed in
+  sessions revoke --config FILE --user [PROVIDER:]NAME | --all
+                                 end the sessions of an account, or of everybody
   doctor --through URL           drive the front proxy from outside and say what does not protect; exit 0 or 1
   zimbra test NAME --account A   try the way into a mailbox and say what is wrong; exit 0 or 1
   directory test [NAME] --user U say what a directory knows of an account and whether it would be let in
@@ -26,6 +29,7 @@ const commands: Readonly<Record<string, (argv: readonly string[]) => Promise<num
   check: async (argv) => await (await import('./cli/check.ts')).check(argv, process),
   explain: async (argv) => await (await import('./cli/explain.ts')).explain(argv, process),
   keys: async (argv) => await (await import('./cli/keys.ts')).keys(argv, process),
+  sessions: async (argv) => await (await import('./cli/sessions.ts')).sessions(argv, process),
   doctor: async (argv) => await (await import('./cli/doctor.ts')).doctor(argv, process),
   zimbra: async (argv) => await (await import('./cli/zimbra.ts')).zimbra(argv, process),
   directory: async (argv) => await (await import('./cli/directory.ts')).directory(argv, process),

@@ -8,6 +8,7 @@ import { DirectorySelfCheck } from '../directory/self-check.ts';
 import { GatewayError } from '../errors.ts';
 import { type AdminCommand, adminSocketName, createAdminHandler } from '../gateway/admin-commands.ts';
 import { createManagementHandler } from '../gateway/management.ts';
+import { createSessionCommands } from '../gateway/session-commands.ts';
 import { removeRemnant } from '../http/bind.ts';
 import { type Listener, listen } from '../http/listener.ts';
 import type { ListenAddress } from '../http/options.ts';
@@ -122,7 +123,10 @@ async function run(loaded: LoadedConfig, metrics: Metrics, logger: Logger): Prom
     const address = await pool.start(generation(running, keys));
     admin = await listenForCommands(
       config,
-      { 'keys/rotate': async (parameters) => await rotateKeys(keys, pool, clock, parameters) },
+      {
+        'keys/rotate': async (parameters) => await rotateKeys(keys, pool, clock, parameters),
+        ...createSessionCommands(hub.administration, logger),
+      },
       logger,
     );
     logger.info('ready', {

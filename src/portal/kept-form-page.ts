@@ -29,7 +29,7 @@ export function renderKeptForm(site: Site, language: Language, model: KeptFormMo
   const main = html`<section class="card">
 <h1>${text.title}</h1>
 <p>${text.waiting(model.application)}</p>
-<p class="place"><code>${model.place}</code></p>
+<p><code>${model.place}</code></p>
 <p>${messages[language].error.signedInAs} <strong><bdi>${model.name}</bdi></strong>.</p>
 <p class="notice" id="once">${text.once}</p>
 <form method="post" action="${model.action}">

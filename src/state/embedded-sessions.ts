@@ -6,6 +6,12 @@ import { join } from 'node:path';
 import { GatewayError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import { RevocationTable } from './revocation-table.ts';
+import {
+  type AccountOfSessions,
+  type SessionAdministration,
+  SessionCensus,
+  type SessionOverview,
+} from './session-census.ts';
 import type {
   SessionEvent,
   SessionKey,
@@ -23,8 +29,10 @@ const leaseMs = 30_000;
 const maxLeases = 100_000;
 /** About 2 ms of a stopped event loop. */
 export const maxPrunedRows = 500;
+/** Ended together, so that ending everybody's sessions leaves the primary free for its workers now and then. */
+const maxEndedRows = 500;
 
-export class EmbeddedSessions implements SessionStore, Disposable {
+export class EmbeddedSessions implements SessionStore, SessionAdministration, Disposable {
   readonly #clock: Clock;
   #idleTimeoutMs: number;
   readonly #sessions: SessionTable;
@@ -32,6 +40,8 @@ export class EmbeddedSessions implements SessionStore, Disposable {
   readonly #sessionWrites: WriteBatch;
   readonly #revocationWrites: WriteBatch;
   readonly #leases = new Map<SessionKey, number>();
+  /** Made when it is first asked. */
+  #censusOfAll: SessionCensus | undefined;
   readonly #listeners = new Set<(event: SessionEvent) => void>();
 
   /** `directory`: a folder, or `:memory:`. Throws GatewayError CONFIG_INVALID naming the file that cannot be used. */
@@ -106,6 +116,20 @@ export class EmbeddedSessions implements SessionStore, Disposable {
     return sessions.length;
   }
 
+  async people(limit: number): Promise<SessionOverview> {
+    this.#sessionWrites.flush();
+    const nowMs = this.#clock.now();
+    return this.#read(() => this.#census().people(nowMs - this.#idleTimeoutMs, nowMs, limit));
+  }
+
+  async revokeAccount(account: AccountOfSessions): Promise<number> {
+    return await this.#revokeInChunks(() => this.#census().ofAccount(account, maxEndedRows));
+  }
+
+  async revokeEveryone(): Promise<number> {
+    return await this.#revokeInChunks(() => this.#census().some(maxEndedRows));
+  }
+
   async count(): Promise<number> {
     const nowMs = this.#clock.now();
     return this.#read(() => this.#sessions.count(nowMs - this.#idleTimeoutMs, nowMs));
@@ -138,9 +162,10 @@ export class EmbeddedSessions implements SessionStore, Disposable {
     this.#revocations[Symbol.dispose]();
   }
 
+  /** Ended when it is answered; `removed`: when the rows are gone too. */
   async #revokeAll(
     sessions: readonly { readonly key: SessionKey; readonly expiresAtMs: number }[],
-  ): Promise<void> {
+  ): Promise<{ readonly removed: Promise<void> }> {
     await this.#revocationWrites.add(() => {
       for (const { key, expiresAtMs } of sessions) this.#revocations.insert(key, expiresAtMs);
     });
@@ -152,6 +177,25 @@ export class EmbeddedSessions implements SessionStore, Disposable {
       for (const key of keys) this.#sessions.delete(key);
     });
     removed.catch(ignoreStoreAway);
+    return { removed };
+  }
+
+  /** Until `next` finds no more: what is saved meanwhile ends too. */
+  async #revokeInChunks(
+    next: () => readonly { readonly key: SessionKey; readonly expiresAtMs: number }[],
+  ): Promise<number> {
+    for (let ended = 0; ; ) {
+      this.#sessionWrites.flush();
+      const sessions = this.#read(next);
+      if (sessions.length === 0) return ended;
+      // A row that cannot be removed would be found again for ever.
+      await (await this.#revokeAll(sessions)).removed;
+      ended += sessions.length;
+    }
+  }
+
+  #census(): SessionCensus {
+    return (this.#censusOfAll ??= new SessionCensus(this.#sessions.database));
   }
 
   #find(key: SessionKey): StoredSession | undefined {

@@ -15,6 +15,7 @@ import { CredentialTrialLedger } from './credential-trials.ts';
 import { EmbeddedSessions } from './embedded-sessions.ts';
 import { type HubMethods, hubCalls, hubEvents } from './hub-methods.ts';
 import { KeptFormLedger } from './kept-forms.ts';
+import type { SessionAdministration } from './session-census.ts';
 import type { SessionEvent, SessionLimits, SessionStore } from './session-store.ts';
 
 export interface HubLimits extends SessionLimits {
@@ -34,6 +35,7 @@ export interface Hub extends Disposable {
   /** The same state for the primary's own use. */
   readonly sessions: SessionStore;
   readonly counters: AttemptCounters;
+  readonly administration: SessionAdministration;
   /** Other limits from now on; what is locked stays locked. */
   limit(limits: HubLimits): void;
   /** Answers one worker until disposed; the channel's end does the same. */
@@ -77,6 +79,7 @@ export function createHub(options: HubOptions): Hub {
   return {
     sessions,
     counters,
+    administration: sessions,
     limit: (limits) => {
       sessions.limit(limits);
       counters.limit(limits.attemptLimits);
