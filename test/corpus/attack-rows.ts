@@ -57,6 +57,7 @@ export const attackClasses = [
   'config-and-prototype',
   'ldap',
   'logging-and-metrics',
+  'kerberos',
   'preauth',
   'xml-soap-rest',
   'websocket',

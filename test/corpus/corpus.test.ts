@@ -7,6 +7,7 @@ import { directoryStories } from './directory-stories.ts';
 import { runEncodeRow } from './encode-rows.ts';
 import { runHttpRow, runRawRow } from './exchange-rows.ts';
 import { expectAll } from './expectations.ts';
+import { kerberosExchange, kerberosStories } from './kerberos-stories.ts';
 import { loadStories } from './load-stories.ts';
 import {
   runInjectionList,
@@ -42,6 +43,7 @@ const stories: Readonly<Record<string, Story>> = {
   ...directoryStories,
   ...sessionStories,
   ...loadStories,
+  ...kerberosStories,
   ...mailboxStories,
   ...webSocketStories,
 };
@@ -66,7 +68,8 @@ const rows = readAttackRows().map(asContractSays);
 const passed = new Map<string, number>(attackClasses.map((name) => [name, 0]));
 const failed: string[] = [];
 
-const storyOf = (row: AttackRow): Story | undefined => stories[row.id] ?? kinds[row.input.kind];
+const storyOf = (row: AttackRow): Story | undefined =>
+  stories[row.id] ?? (row.class === 'kerberos' ? kerberosExchange : kinds[row.input.kind]);
 
 async function run(row: AttackRow): Promise<void> {
   const story = storyOf(row);

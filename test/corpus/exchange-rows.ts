@@ -41,8 +41,9 @@ export interface DirectoryView {
   readonly counters: Readonly<Record<string, () => unknown>>;
 }
 
-export async function runHttpRow(row: AttackRow, rig: Rig): Promise<Observation> {
-  const site = await rig.siteOf(row);
+/** `own`: a site of this row alone. */
+export async function runHttpRow(row: AttackRow, rig: Rig, own?: Site): Promise<Observation> {
+  const site = own ?? (await rig.siteOf(row));
   const { input } = row;
   const ticket = await ticketFor(row, site);
   const bytes = await httpBytes(row, site, ticket);

@@ -6,6 +6,7 @@ import { csrfOf, Visitor } from '#test/support/http-client.ts';
 import { type AttackRow, expandRepeats, type Setup } from './attack-rows.ts';
 import { directoryFaults, type FaultyDirectory, operationTimeoutMs } from './directory-faults.ts';
 import { type EchoUpstream, startEchoUpstream } from './echo-upstream.ts';
+import { Realms } from './kerberos-realms.ts';
 import { passwordOf, startCorpusDirectory } from './people.ts';
 import { hosts, setupOf, siteConfig } from './site.ts';
 
@@ -132,6 +133,7 @@ export class Rig implements AsyncDisposable {
   readonly #resources = new AsyncDisposableStack();
   readonly #sites = new Map<string, Promise<Site>>();
   #lastStart: Promise<void> = Promise.resolve();
+  #realms: Promise<Realms> | undefined;
   #servers: Promise<{ slapd: Slapd; upstream: EchoUpstream }> | undefined;
 
   async servers(): Promise<{ slapd: Slapd; upstream: EchoUpstream }> {
@@ -141,6 +143,12 @@ export class Rig implements AsyncDisposable {
       return { slapd, upstream };
     });
     return await this.#servers;
+  }
+
+  /** Where tickets come from; shared, and started when first needed. */
+  async realms(): Promise<Realms> {
+    this.#realms ??= Realms.start().then((realms) => this.#resources.use(realms));
+    return await this.#realms;
   }
 
   /** The gateway for a row: shared by all rows of the same set-up. */
@@ -178,6 +186,7 @@ export class Rig implements AsyncDisposable {
       {
         upstream: upstream.url,
         directories: faulty?.servers ?? [slapd.url],
+        keytab: setup['negotiate'] === true ? (await this.realms()).keytab : undefined,
         ...(setup['mailbox'] === true ? { mail: this.#resources.use(await startMail()).url } : {}),
         ...(faulty === undefined
           ? {}

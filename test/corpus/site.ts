@@ -2,6 +2,7 @@
 import { createPasswordHash } from '#src/providers/password-hash.ts';
 import { key } from '#test/preauth/site.ts';
 import type { AttackRow, Setup } from './attack-rows.ts';
+import { homeRealm } from './kerberos-realms.ts';
 import { directoryOptions, megaGroup, rightPassword } from './people.ts';
 
 export const hosts = {
@@ -17,6 +18,8 @@ export interface SiteServers {
   /** Address of a mail server. */
   readonly mail?: string;
   readonly directoryOptions?: Readonly<Record<string, unknown>>;
+  /** Where tickets are taken. */
+  readonly keytab?: string | undefined;
 }
 
 interface Rule {
@@ -76,7 +79,7 @@ export function setupOf({ id, class: className, input }: AttackRow): Setup {
 }
 
 export async function siteConfig(
-  { upstream, directories, mail, directoryOptions: ownOptions = {} }: SiteServers,
+  { upstream, directories, mail, directoryOptions: ownOptions = {}, keytab }: SiteServers,
   setup: Setup,
 ): Promise<Record<string, unknown> & { server: Record<string, unknown> }> {
   mirrorHash ??= createPasswordHash(rightPassword);
@@ -98,6 +101,7 @@ export async function siteConfig(
       : { caseInsensitivePaths: setup['route.caseInsensitive'] }),
     ...(setup['route.methods'] === undefined ? {} : { methods: setup['route.methods'] }),
     ...(setup['basic'] === true ? { credentials: ['session', 'basic'] } : {}),
+    ...(keytab === undefined ? {} : { credentials: ['session', 'negotiate'], challenge: 'direct' }),
   });
   const prefix = setup['route.stripPrefix'];
   return {
@@ -122,6 +126,9 @@ export async function siteConfig(
           { username: 'root1', passwordHash, groups: ['staff', 'admins'] },
         ],
       },
+      ...(keytab === undefined
+        ? []
+        : [{ name: 'sso', type: 'kerberos', keytab, realms: [homeRealm], directory: 'corp' }]),
     ],
     ...(mail === undefined
       ? {}

@@ -34,7 +34,7 @@ export interface Kdc extends AsyncDisposable {
   /** A fresh token for `Authorization: Negotiate`, base64, as a client that holds the person's ticket makes it. */
   token(person: string, service?: string, options?: TokenOptions): Promise<string>;
   /** A token of somebody whose clock is wrong by so many seconds; the ticket itself was issued at the right time. */
-  tokenOfWrongClock(offsetSeconds: number, person: string): Promise<string>;
+  tokenOfWrongClock(offsetSeconds: number, person: string, service?: string): Promise<string>;
   /** Forgets the tickets for services that `token` and `signIn` keep, so that the next ones come from the KDC. */
   forgetTickets(): Promise<void>;
   /** A new key for the service, which only tickets issued from now on use. Answers a keytab that holds old and new. */
@@ -124,13 +124,13 @@ export async function startKdc(options: KdcOptions = {}): Promise<Kdc> {
     signIn,
     token: async (person, service = defaultService, tokenOptions = {}) =>
       await (await holderOf(person)).token(service, tokenOptions),
-    tokenOfWrongClock: async (offsetSeconds, person) => {
+    tokenOfWrongClock: async (offsetSeconds, person, service = defaultService) => {
       // The ticket is fetched first: a KDC gives none to a client whose clock is wrong.
-      await (await holderOf(person)).token(defaultService);
+      await (await holderOf(person)).token(service);
       const wrong = join(folder, `cc-wrong-${offsetSeconds}`);
       await writeFile(wrong, withClockOffset(await readFile(cacheOf(person)), offsetSeconds));
       await using holder = startTicketHolder({ KRB5_CONFIG: configFile, KRB5CCNAME: `FILE:${wrong}` });
-      return await holder.token(defaultService);
+      return await holder.token(service);
     },
     forgetTickets: endHolders,
     rotateKey: async (service) => {
