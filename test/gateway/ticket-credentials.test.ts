@@ -1,5 +1,7 @@
 /** Tickets that come with the requests of applications: over the reverse proxy, every dialect, and what is never passed on. */
 import assert from 'node:assert/strict';
+import { copyFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { TestGateway } from '#test/servers/gateway.ts';
 import { type Kdc, startKdc } from '#test/servers/kdc.ts';
@@ -366,6 +368,56 @@ describe('the 401 for nginx', () => {
     );
     assert.equal(new Set(answers.map(sessionOf)).size, 1);
     assert.equal((await acceptsOf(gateway)) - before, 1);
+  });
+});
+
+describe('while nobody can judge tickets', () => {
+  /** The keytab is in order while the gateway starts. */
+  async function startBroken(name: string, more: Record<string, unknown> = {}): Promise<TestGateway> {
+    const keytab = join(kdc.folder, `${name}.keytab`);
+    await copyFile(kdc.keytab, keytab);
+    const site = await startKerberosSite(kdc, { upstream: upstream.url, sso: { keytab }, ...more });
+    await writeFile(keytab, 'no keytab');
+    return site;
+  }
+
+  test('the form is shown where there is a password, and the decision counts as an error', async () => {
+    await using site = await startBroken('form');
+    const ticket = await ticketFor(hosts.wiki);
+    const { headers: describing, ...more } = question('nginx', { host: hosts.wiki });
+    for (const asked of [
+      { path: '/x', headers: [] },
+      { ...more, headers: describing },
+    ]) {
+      const headers = [['Host', hosts.wiki], ...navigation, ticket, ...asked.headers] as const;
+      const answer = await ask({ port: site.port, ...asked, headers });
+      assert.equal(answer.status, 401, site.logText);
+      assert.deepEqual(challengeOf(answer), []);
+      assert.ok(answer.values('set-cookie').some((line) => line.startsWith('vratar-nosso=1; Max-Age=60;')));
+    }
+    const counted = /^vratar_decisions_total\{[^}]*application="wiki"[^}]*decision="error"[^}]*\} 1$/gm;
+    assert.equal((await site.metrics()).match(counted)?.length, 2);
+    const open = await ask({
+      port: site.port,
+      path: '/public/x',
+      headers: [['Host', hosts.wiki], await ticketFor(hosts.wiki)],
+    });
+    assert.deepEqual(valuesOf(receivedIn(open), 'remote-user'), []);
+  });
+
+  test('it is an outage where there is none', async () => {
+    const keytab = join(kdc.folder, 'outage.keytab');
+    await using site = await startBroken('outage', {
+      providers: [{ name: 'sso', type: 'kerberos', keytab, realms: [kdc.realm] }],
+    });
+    const answer = await ask({
+      port: site.port,
+      path: '/x',
+      headers: [['Host', hosts.wiki], ...navigation, await ticketFor(hosts.wiki)],
+    });
+    assert.equal(answer.status, 503, site.logText);
+    assert.ok(Number(answer.headers['retry-after']) >= 1);
+    assert.deepEqual(challengeOf(answer), []);
   });
 });
 
