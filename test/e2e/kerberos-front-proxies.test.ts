@@ -85,7 +85,8 @@ before(async () => {
     }),
   );
   const line = gateway.logs.find(({ event }) => event === 'grpc.listening');
-  const { port: grpcPort } = line?.['address'] as { readonly port: number };
+  if (line === undefined) throw new Error('the gateway does not listen for gRPC');
+  const { port: grpcPort } = line['address'] as { readonly port: number };
   for (const { name, start } of rows) {
     const front = await start({
       gateway: `127.0.0.1:${gateway.port}`,
