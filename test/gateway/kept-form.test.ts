@@ -283,6 +283,20 @@ describe('the page of a kept form', () => {
     assert.equal((await open(who, returnOf(sent))).status, 200);
   });
 
+  test('is shown once, also to a browser that asks twice at the same moment or keeps its cookie', async () => {
+    const who = visitor();
+    const sent = await send(who);
+    await signIn(who, '/');
+    const ticket = who.cookies.get('vratar-form') as string;
+    const answers = await Promise.all(Array.from({ length: 4 }, async () => await open(who, returnOf(sent))));
+    assert.deepEqual(
+      answers.map(({ status }) => status).toSorted((a, b) => a - b),
+      [200, 410, 410, 410],
+    );
+    who.cookies.set('vratar-form', ticket);
+    assert.equal((await open(who, returnOf(sent))).status, 410);
+  });
+
   test('is not used up by what only looks', async () => {
     const who = visitor();
     const sent = await send(who);
