@@ -50,6 +50,8 @@ export class HelperJudge implements TicketJudge {
   readonly #end = new AbortController();
   /** The one that is asked; pending while it starts or while a pause goes by. */
   #current: Promise<HelperProcess>;
+  /** The same without waiting, when there is nothing to wait for. */
+  #ready: HelperProcess | undefined;
   /** The helper behind `#current`, also while it starts. */
   #running: HelperProcess | undefined;
   /** Starts while the running one still answers. */
@@ -91,14 +93,18 @@ export class HelperJudge implements TicketJudge {
   }
 
   async #ask(token: string, signal: AbortSignal): Promise<Verdict> {
-    const helper = await new Deadline(this.#limits.startTimeoutMs, signal).race(
-      this.#current,
-      () => new HelperGoneError('no helper process came up in time', true),
-    );
+    const helper = this.#ready ?? (await this.#awaitHelper(signal));
     const verdict = await helper.ask(token);
     const { maxRefusals, maxRssBytes } = this.#limits;
     if (helper.refusals >= maxRefusals || helper.rssBytes > maxRssBytes) this.#replace(helper);
     return verdict;
+  }
+
+  async #awaitHelper(signal: AbortSignal): Promise<HelperProcess> {
+    return await new Deadline(this.#limits.startTimeoutMs, signal).race(
+      this.#current,
+      () => new HelperGoneError('no helper process came up in time', true),
+    );
   }
 
   #spawn(): HelperProcess {
@@ -119,7 +125,11 @@ export class HelperJudge implements TicketJudge {
   /** Asks this one from now on, as soon as it is ready. */
   #use(helper: HelperProcess): Promise<HelperProcess> {
     this.#running = helper;
-    const ready = helper.ready.then(() => helper);
+    this.#ready = undefined;
+    const ready = helper.ready.then(() => {
+      if (this.#running === helper) this.#ready = helper;
+      return helper;
+    });
     // Whoever asks sees the failure; `#gone` has arranged for the next one.
     ready.catch(() => undefined);
     return ready;
@@ -135,6 +145,7 @@ export class HelperJudge implements TicketJudge {
     }
     // One that was replaced has done its work.
     if (helper !== this.#running) return;
+    this.#ready = undefined;
     this.#options.logger.error('kerberos-helper-ended', { reason, lifeMs });
     const successor = this.#successor;
     if (successor !== undefined) {

@@ -65,6 +65,8 @@ class KerberosProvider implements Provider {
   /** Only where tickets are recorded: elsewhere every worker accepts them. */
   readonly #shared: SharedVerdicts | undefined;
   readonly #record: TicketRecord;
+  /** Who waits has a deadline of their own: a token that nobody waits for any more is judged for the next question. */
+  readonly #closing = new AbortController();
 
   constructor(options: KerberosProviderOptions, dependencies: KerberosDependencies) {
     this.name = options.name;
@@ -108,6 +110,7 @@ class KerberosProvider implements Provider {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
     await this.#judge[Symbol.asyncDispose]();
   }
 
@@ -144,7 +147,7 @@ class KerberosProvider implements Provider {
     const startedAt = performance.now();
     const seconds = (): number => (performance.now() - startedAt) / 1_000;
     try {
-      const verdict = await this.#judge.judge(token, AbortSignal.timeout(judgeTimeoutMs));
+      const verdict = await this.#judge.judge(token, this.#closing.signal);
       if (verdict.kind === 'refused' && verdict.reason === 'replay') {
         const recalled = await this.#shared?.recall(fingerprint);
         if (recalled !== undefined) {

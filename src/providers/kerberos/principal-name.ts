@@ -38,7 +38,11 @@ export function mapPrincipal(principal: string, realms: readonly RealmMapping[])
   return { kind: 'mapped', principal, username: mapping.lowerCase ? name.toLowerCase() : name };
 }
 
+/** Nearly everybody's name, and nothing that the rules below would refuse. */
+const plainAccount = /^[A-Za-z0-9._$-]+$/;
+
 function isAccount(user: string): boolean {
+  if (plainAccount.test(user)) return true;
   return (
     user.isWellFormed() &&
     !neverInAccount.test(user) &&

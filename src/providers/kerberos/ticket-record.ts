@@ -1,6 +1,7 @@
 /** What a judged ticket leaves behind: a count by its result and, at most once a minute for each reason, a line that says what to mend. */
 import type { TicketRejection } from '../../identity/outcome.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { CounterCell, HistogramCell } from '../../observability/hot-metrics.ts';
 import type { Logger, LogLevel } from '../../observability/logger.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { Obstacle } from './verdict.ts';
@@ -53,6 +54,7 @@ export class TicketRecord {
   readonly #logger: Logger;
   readonly #metrics: Metrics;
   readonly #clock: Clock;
+  readonly #cells = new Map<string, { readonly counter: CounterCell; readonly duration: HistogramCell }>();
   readonly #lastSaid = new Map<string, { atMs: number; silent: number }>();
 
   constructor(options: {
@@ -69,9 +71,15 @@ export class TicketRecord {
 
   /** `seconds`: how long the judgment took; `undefined` when nobody had to be asked. */
   count(result: 'accepted' | 'remembered' | 'error' | TicketRejection, seconds?: number): void {
-    const labels = { provider: this.#provider, result };
-    this.#metrics.kerberosAccepts.cell(labels).count++;
-    if (seconds !== undefined) this.#metrics.kerberosAcceptDuration.cell(labels).observe(seconds);
+    let cells = this.#cells.get(result);
+    if (cells === undefined) {
+      const labels = { provider: this.#provider, result };
+      const { kerberosAccepts, kerberosAcceptDuration } = this.#metrics;
+      cells = { counter: kerberosAccepts.cell(labels), duration: kerberosAcceptDuration.cell(labels) };
+      this.#cells.set(result, cells);
+    }
+    cells.counter.count++;
+    if (seconds !== undefined) cells.duration.observe(seconds);
   }
 
   /** Names in `fields` may be the client's: bounded, and escaped by the logger. */

@@ -16,8 +16,6 @@ export type Inspection =
 
 /** Beyond this nothing is looked at: the ticket's name stands in the first 200 bytes or so. */
 const peekBytes = 2_048;
-/** In base64. */
-const peekCharacters = Math.ceil(peekBytes / 3) * 4;
 /** The library repeats names in errors that it never frees. */
 const maxNameBytes = 255;
 const maxComponents = 4;
@@ -31,7 +29,6 @@ const oid = {
   ntlm: '2b06010401823702020a',
 } as const;
 
-const tokenCharacters = /^[A-Za-z0-9+/]+={0,2}$/;
 const ntlmSignature = Buffer.from('NTLMSSP\0', 'latin1');
 /** RFC 4121 section 4.1: an AP-REQ follows. */
 const initialTokenId = Buffer.from([1, 0]);
@@ -39,21 +36,27 @@ const initialTokenId = Buffer.from([1, 0]);
 /** Hot path: bench/kerberos.ts. */
 export function inspectToken(token: string, maxLength: number): Inspection {
   if (token.length > maxLength) return rejected('token-too-long');
-  if (token.length % 4 !== 0 || !tokenCharacters.test(token)) return rejected('token-malformed');
-  const bytes = Buffer.from(token.length > peekCharacters ? token.slice(0, peekCharacters) : token, 'base64');
+  const bytes = decode(token);
+  if (bytes === undefined) return rejected('token-malformed');
   if (bytes.subarray(0, ntlmSignature.length).equals(ntlmSignature)) return rejected('ntlm');
   try {
-    return inspect(bytes, byteLength(token));
+    return inspect(bytes.subarray(0, peekBytes), bytes.length);
   } catch (error) {
     if (error instanceof DerError) return rejected('token-malformed');
     throw error;
   }
 }
 
-/** Of what the whole text decodes to. */
-function byteLength(token: string): number {
+/**
+ * `undefined`: not base64 of RFC 4648 section 4, padded. The decoder passes over what is not of its alphabet, and so
+ * comes to fewer bytes; only that it knows the other alphabet too has to be looked for. Ten times faster than a pattern.
+ */
+function decode(token: string): Buffer | undefined {
+  const { length } = token;
+  if (length === 0 || length % 4 !== 0 || token.includes('-') || token.includes('_')) return undefined;
   const padding = token.endsWith('==') ? 2 : token.endsWith('=') ? 1 : 0;
-  return (token.length / 4) * 3 - padding;
+  const bytes = Buffer.from(token, 'base64');
+  return bytes.length === (length / 4) * 3 - padding ? bytes : undefined;
 }
 
 function inspect(bytes: Buffer, length: number): Inspection {
