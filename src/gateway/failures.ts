@@ -4,6 +4,7 @@ import { errorReply } from '../http/error-reply.ts';
 import { cutOff, type Exchange, reply, replyJson } from '../http/exchange.ts';
 import { isHttp2 } from '../http/http2-request.ts';
 import { isNavigation } from '../http/navigation.ts';
+import { leaveBody } from '../http/unread-body.ts';
 import { languageParameter } from '../portal/language.ts';
 import type { Session } from '../session/session.ts';
 import type { CsrfGuard } from './csrf.ts';
@@ -44,6 +45,7 @@ export class Failures {
       cutOff(response);
       return;
     }
+    if (close === true) leaveBody(exchange);
     // A stream of HTTP/2 ends by itself; its connection carries other people's requests.
     const connection = close === true && !isHttp2(exchange.request) ? ['Connection', 'close'] : [];
     if (surface !== 'forward_auth' && isNavigation(exchange.head)) {

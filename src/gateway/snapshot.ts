@@ -11,6 +11,8 @@ import { type PublicOrigin, parsePublicUrl } from './public-origin.ts';
 
 export interface Snapshot extends AsyncDisposable {
   readonly portalPath: string;
+  /** Fields a request head may have. */
+  readonly maxFields: number;
   readonly compatibility: readonly Compatibility[];
   readonly publicOrigin: PublicOrigin;
   readonly cookieDomain: string | undefined;
@@ -51,6 +53,7 @@ export async function compileSnapshot(options: SnapshotOptions): Promise<Snapsho
   );
   return {
     portalPath: server.portalPath,
+    maxFields: server.limits.fields,
     compatibility: server.compatibility,
     publicOrigin,
     cookieDomain: options.cookieDomain,

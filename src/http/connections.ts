@@ -37,6 +37,10 @@ export class Connections {
     socket.once('close', () => this.#open.delete(socket));
   }
 
+  has(socket: Socket): boolean {
+    return this.#open.has(socket);
+  }
+
   sockets(): Iterable<Socket> {
     return this.#open.keys();
   }

@@ -94,6 +94,14 @@ export async function listen(options: ListenerOptions): Promise<HttpListener> {
   const maxConnections = maxClientConnections();
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   server.on('drop', () => options.onRefused?.(503));
+  /** Connections below TLS, also those whose handshake is not over. */
+  const underlying = new Set<Socket>();
+  if (isSecure(server)) {
+    server.on('connection', (socket: Socket) => {
+      underlying.add(socket);
+      socket.once('close', () => underlying.delete(socket));
+    });
+  }
   const { quota } = options;
   if (quota !== undefined) {
     server.on('connection', (socket: Socket) => {
@@ -106,6 +114,11 @@ export async function listen(options: ListenerOptions): Promise<HttpListener> {
   server.setTimeout(120_000);
   server.on(connecting, (socket: Socket) => connections.add(socket));
   server.on('clientError', (error: ParserError, socket: Duplex) => {
+    // Its handshake failed or took too long: there is no way to answer on, and nothing that would end it.
+    if (!connections.has(socket as Socket)) {
+      socket.destroy();
+      return;
+    }
     const status = refuse(error, socket as Socket, connections.latestAnswer(socket as Socket));
     if (status !== undefined) options.onRefused?.(status);
   });
@@ -152,6 +165,7 @@ export async function listen(options: ListenerOptions): Promise<HttpListener> {
       const cut = setTimeout(() => {
         http2?.cut();
         for (const socket of connections.sockets()) socket.destroy();
+        for (const socket of underlying) socket.destroy();
       }, timeoutMs);
       await closed;
       for (const timer of [sweep, ending, cut]) clearTimeout(timer);

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../errors.ts';
 import { cutOff, type Exchange, isGone } from '../http/exchange.ts';
+import { leaveBody } from '../http/unread-body.ts';
 import { hopByHop } from './hop-by-hop.ts';
 import type { SlowClients, Unread } from './slow-clients.ts';
 
@@ -113,6 +114,7 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     if (this.#isSettled) return;
     this.#settle();
+    leaveBody(this.#exchange);
     this.#exchange.response.end();
     this.#listener.onAnswered(this.#status);
   }
