@@ -202,6 +202,7 @@ function createJudge(options: KerberosProviderOptions, dependencies: KerberosDep
   const settings = {
     keytab: options.keytab,
     replayFile: options.replay === 'on' ? replayFile : undefined,
+    krb5Config: options.krb5Config,
   };
   return options.isolation === 'none'
     ? createInProcessJudge(settings)

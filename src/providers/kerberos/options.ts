@@ -1,6 +1,6 @@
 /** Options of a provider that accepts Kerberos tickets. What they mean for one ticket is in the files beside. */
 import { z } from 'zod';
-import { existingFile } from '../../lib/option-types.ts';
+import { existingFile, liveFile } from '../../lib/option-types.ts';
 import { challengeOptions } from '../challenge-options.ts';
 import { providerName, providerTitle } from '../provider-name.ts';
 import { canCollide, type RealmMapping } from './principal-name.ts';
@@ -42,7 +42,9 @@ const fields = z.strictObject({
   name: providerName,
   type: z.literal('kerberos').describe('accepts tickets by SPNEGO, without a password'),
   title: providerTitle,
-  keytab: existingFile.describe('keytab file with the keys of the HTTP services'),
+  keytab: liveFile.describe(
+    'keytab file with the keys of the HTTP services; a renewed one is used from the next ticket on',
+  ),
   realms: z.array(realm).min(1).max(64).describe('realms whose people may sign in'),
   username: usernameTemplate
     .default('${user}')
@@ -77,6 +79,11 @@ const fields = z.strictObject({
     .enum(['on', 'off'])
     .default('on')
     .describe('whether a ticket that was presented before is refused; the record is kept in state.directory'),
+  krb5Config: existingFile
+    .optional()
+    .describe(
+      'krb5.conf for what differs from the defaults of the library, such as clockskew; omitted: none is read, also not that of the system',
+    ),
   maxTokenLength: z
     .int()
     .min(1_024)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { GatewayError } from '#src/errors.ts';
@@ -65,6 +66,24 @@ ticketProviderContract('kerberos with a directory', async () => {
     },
   };
 });
+
+for (const isolation of ['helper', 'none'] as const) {
+  test(`no krb5.conf is read but the one that is configured (isolation ${isolation})`, async () => {
+    const broken = join(kdc.folder, 'broken.conf');
+    writeFileSync(broken, '[libdefaults\nclockskew\n');
+    const before = process.env['KRB5_CONFIG'];
+    process.env['KRB5_CONFIG'] = broken;
+    try {
+      await using setup = open({ options: { isolation } });
+      assert.equal(await setup.judge(await kdc.token('alice')), 'alice');
+      await using configured = open({ options: { isolation, krb5Config: broken } });
+      assert.notEqual(await configured.judge(await kdc.token('alice')), 'alice');
+    } finally {
+      if (before === undefined) delete process.env['KRB5_CONFIG'];
+      else process.env['KRB5_CONFIG'] = before;
+    }
+  });
+}
 
 for (const isolation of ['helper', 'none'] as const) {
   describe(`a ticket judged with isolation ${isolation}`, () => {
