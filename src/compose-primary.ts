@@ -31,10 +31,15 @@ export function composeKeyRing(
   { keys, state }: Config,
   { logger, clock = systemClock }: Surroundings,
 ): KeyRingFile {
-  const file = keys.file ?? join(state.directory, 'keys.json');
+  const file = keyRingPath({ keys, state });
   const ring = openKeyRingFile(file, clock.now());
   if (ring.isExposed) logger.warn('keys.exposed', { file });
   return ring;
+}
+
+/** Where the keys of identity assertions are kept. */
+export function keyRingPath({ keys, state }: Pick<Config, 'keys' | 'state'>): string {
+  return keys.file ?? join(state.directory, 'keys.json');
 }
 
 /** What of the shared state a changed configuration changes while it runs. */

@@ -10,6 +10,7 @@ const usage = `Usage: vratar COMMAND [options]
   sessions list --config FILE    say who is signed in
   sessions revoke --config FILE --user [PROVIDER:]NAME | --all
                                  end the sessions of an account, or of everybody
+  backup FILE --config FILE      write the state and keys of the running gateway into one tar archive
   doctor --through URL           drive the front proxy from outside and say what does not protect; exit 0 or 1
   zimbra test NAME --account A   try the way into a mailbox and say what is wrong; exit 0 or 1
   directory test [NAME] --user U say what a directory knows of an account and whether it would be let in
@@ -30,6 +31,7 @@ const commands: Readonly<Record<string, (argv: readonly string[]) => Promise<num
   explain: async (argv) => await (await import('./cli/explain.ts')).explain(argv, process),
   keys: async (argv) => await (await import('./cli/keys.ts')).keys(argv, process),
   sessions: async (argv) => await (await import('./cli/sessions.ts')).sessions(argv, process),
+  backup: async (argv) => await (await import('./cli/backup.ts')).backup(argv, process),
   doctor: async (argv) => await (await import('./cli/doctor.ts')).doctor(argv, process),
   zimbra: async (argv) => await (await import('./cli/zimbra.ts')).zimbra(argv, process),
   directory: async (argv) => await (await import('./cli/directory.ts')).directory(argv, process),

@@ -7,8 +7,8 @@ import type { CommandIo } from './command-io.ts';
 import { exitInvalid } from './usage-mistake.ts';
 
 /** EX_UNAVAILABLE of sysexits.h: the gateway does not run, or did not do it. */
-const exitUnavailable = 69;
-const deadlineMs = 10_000;
+export const exitUnavailable = 69;
+const usualDeadlineMs = 10_000;
 
 export type AdminAnswer =
   | { readonly kind: 'done'; readonly value: unknown }
@@ -21,6 +21,7 @@ export async function callAdmin(
   parameters: Readonly<Record<string, string>>,
   file: string | undefined,
   io: CommandIo,
+  deadlineMs = usualDeadlineMs,
 ): Promise<AdminAnswer> {
   const failed = (exitCode: number, problem: string): AdminAnswer => {
     io.stderr.write(`vratar ${command.replaceAll('/', ' ')}: ${problem}\n`);
@@ -32,7 +33,12 @@ export async function callAdmin(
   const socketPath = socketOf(path, io);
   if (socketPath === undefined) return failed(exitInvalid, `${path} is not valid: try vratar check`);
   try {
-    const { status, value } = await post(socketPath, command, new URLSearchParams(parameters).toString());
+    const { status, value } = await post(
+      socketPath,
+      command,
+      new URLSearchParams(parameters).toString(),
+      deadlineMs,
+    );
     if (status === 200) return { kind: 'done', value };
     return failed(exitUnavailable, (value as { error?: string }).error ?? `answered ${status}`);
   } catch (error) {
@@ -65,6 +71,7 @@ async function post(
   socketPath: string,
   command: string,
   query: string,
+  deadlineMs: number,
 ): Promise<{ status: number; value: unknown }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; value: unknown }>();
   const path = `/${command}${query === '' ? '' : `?${query}`}`;

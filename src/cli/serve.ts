@@ -1,6 +1,6 @@
 /** `vratar serve`: the primary process. Owns state, workers and the management listener; serves no public traffic. */
 import { join } from 'node:path';
-import { composeHub, composeKeyRing } from '../compose-primary.ts';
+import { composeHub, composeKeyRing, keyRingPath } from '../compose-primary.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
@@ -22,6 +22,7 @@ import { generatePasswords } from '../providers/local/generated-passwords.ts';
 import { isPublished } from '../state/key-ring.ts';
 import type { KeyRingFile } from '../state/key-ring-file.ts';
 import { version } from '../version.ts';
+import { copyState } from './backup-source.ts';
 import type { RotationReport } from './keys.ts';
 import { generation, Reload, socketsOf } from './reload.ts';
 import { exitInvalid, exitUsage, readArguments } from './usage-mistake.ts';
@@ -126,6 +127,12 @@ async function run(loaded: LoadedConfig, metrics: Metrics, logger: Logger): Prom
       {
         'keys/rotate': async (parameters) => await rotateKeys(keys, pool, clock, parameters),
         ...createSessionCommands(hub.administration, logger),
+        backup: async () =>
+          await copyState(
+            hub,
+            { stateDirectory: config.state.directory, keyFile: keyRingPath(config) },
+            clock,
+          ),
       },
       logger,
     );

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { GatewayError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
+import { afterRestore, copyDatabase } from './backup.ts';
 import { RevocationTable } from './revocation-table.ts';
 import {
   type AccountOfSessions,
@@ -24,6 +25,8 @@ import { SessionTable } from './session-table.ts';
 import { toStoreError } from './sqlite-file.ts';
 import { WriteBatch } from './write-batch.ts';
 
+const sessionsFile = 'sessions.db';
+const revocationsFile = 'revocations.db';
 const commitDelayMs = 2;
 const leaseMs = 30_000;
 const maxLeases = 100_000;
@@ -49,15 +52,29 @@ export class EmbeddedSessions implements SessionStore, SessionAdministration, Di
     const path = (name: string): string => (directory === ':memory:' ? directory : join(directory, name));
     this.#clock = clock;
     this.#idleTimeoutMs = limits.idleTimeoutMs;
-    this.#revocations = new RevocationTable(path('revocations.db'));
+    this.#revocations = new RevocationTable(path(revocationsFile));
     try {
-      this.#sessions = new SessionTable(path('sessions.db'));
+      this.#sessions = new SessionTable(path(sessionsFile));
     } catch (error) {
       this.#revocations[Symbol.dispose]();
       throw error;
     }
     this.#sessionWrites = new WriteBatch(this.#sessions.database, commitDelayMs);
     this.#revocationWrites = new WriteBatch(this.#revocations.database, commitDelayMs);
+  }
+
+  /** At the start, before anybody asks: see `afterRestore`. */
+  endRestored(directory: string): number | undefined {
+    return afterRestore(directory, () => this.#sessions.clear());
+  }
+
+  /** Copies of both files in `folder`. Throws GatewayError SESSION_STORE_UNAVAILABLE. */
+  async copy(folder: string): Promise<readonly string[]> {
+    this.#sessionWrites.flush();
+    this.#revocationWrites.flush();
+    await copyDatabase(this.#sessions.database, join(folder, sessionsFile));
+    await copyDatabase(this.#revocations.database, join(folder, revocationsFile));
+    return [sessionsFile, revocationsFile];
   }
 
   limit({ idleTimeoutMs }: SessionLimits): void {

@@ -36,6 +36,8 @@ export interface Hub extends Disposable {
   readonly sessions: SessionStore;
   readonly counters: AttemptCounters;
   readonly administration: SessionAdministration;
+  /** Copies the databases into `folder` and answers their names. Throws GatewayError SESSION_STORE_UNAVAILABLE. */
+  copy(folder: string): Promise<readonly string[]>;
   /** Other limits from now on; what is locked stays locked. */
   limit(limits: HubLimits): void;
   /** Answers one worker until disposed; the channel's end does the same. */
@@ -50,6 +52,8 @@ const pruneAgainAfterMs = 50;
 export function createHub(options: HubOptions): Hub {
   const { directory, clock, logger, metrics, idleTimeoutMs } = options;
   const sessions = new EmbeddedSessions(directory, clock, { idleTimeoutMs });
+  const restored = endRestored(sessions, directory);
+  if (restored !== undefined) logger.audit('state.restored', { sessionsEnded: restored });
   const counters = new AttemptLedger(clock, options.attemptLimits);
   const forms = new KeptFormLedger(clock);
   const methods = toMethods(
@@ -80,6 +84,7 @@ export function createHub(options: HubOptions): Hub {
     sessions,
     counters,
     administration: sessions,
+    copy: async (folder) => await sessions.copy(folder),
     limit: (limits) => {
       sessions.limit(limits);
       counters.limit(limits.attemptLimits);
@@ -108,6 +113,15 @@ export function createHub(options: HubOptions): Hub {
       sessions[Symbol.dispose]();
     },
   };
+}
+
+function endRestored(sessions: EmbeddedSessions, directory: string): number | undefined {
+  try {
+    return sessions.endRestored(directory);
+  } catch (error) {
+    sessions[Symbol.dispose]();
+    throw error;
+  }
 }
 
 function toMethods(

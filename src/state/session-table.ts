@@ -107,6 +107,13 @@ export class SessionTable implements Disposable {
     return Number(this.#deleteIdle.run(idleSinceMs, maxRows).changes);
   }
 
+  /** Removes every session, on disk when it returns whatever the file's sync says. Answers how many there were. */
+  clear(): number {
+    const { changes } = this.database.prepare('delete from sessions').run();
+    this.database.exec('pragma wal_checkpoint(truncate)');
+    return Number(changes);
+  }
+
   count(idleSinceMs: number, nowMs: number): number {
     return Number(this.#count.get(idleSinceMs, nowMs)?.['sessions']);
   }

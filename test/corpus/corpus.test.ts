@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { type AttackRow, attackClasses, readAttackRows } from './attack-rows.ts';
+import { backupStories } from './backup-stories.ts';
 import { runConfigRow } from './config-rows.ts';
 import { asContractSays } from './differences.ts';
 import { directoryStories } from './directory-stories.ts';
@@ -42,6 +43,7 @@ const stories: Readonly<Record<string, Story>> = {
   ...signInStories,
   ...directoryStories,
   ...sessionStories,
+  ...backupStories,
   ...loadStories,
   ...kerberosStories,
   ...mailboxStories,

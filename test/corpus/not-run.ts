@@ -29,7 +29,6 @@ export const notRun: Readonly<Record<string, NotRun>> = {
   'SE-020': later('administration over HTTP'),
   'SE-021': absent('the cookie is an opaque ticket, no key seals it'),
   'SE-025': later('administration over HTTP'),
-  'SE-026': later('backup and restore'),
   'EN-005': absent('no encoding of header values as quoted-printable'),
   'EN-018': later('claims of a token, the only values that can hold half a character'),
   'CF-013': absent('rules have globs, no regular expressions'),
