@@ -27,7 +27,7 @@ const rounds = 8;
 const requestsPerRound = 6_000;
 const sessionRounds = 6;
 const sessionSeconds = 2;
-const sessionConnections = 16;
+const sessionConnections = 64;
 const limits = { helper: 0.6, none: 0.75, session: 2.5 } as const;
 
 interface Round {
