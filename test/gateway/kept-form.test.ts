@@ -342,6 +342,42 @@ describe('the page of a kept form', () => {
   });
 });
 
+test('behind a front proxy that ends TLS, and with sign-in on another host, the form comes back to its own', async () => {
+  const config = siteConfig(upstream.url, {
+    server: { publicUrl: 'https://gw.example.test', trustedProxies: ['127.0.0.1/32'] },
+    session: { cookie: { domain: 'example.test' } },
+  });
+  const [app, ...others] = config.applications;
+  const applications = [{ ...app, keepForms: true }, ...others];
+  await using proxied = await startGateway({ config: { ...config, applications }, clock });
+  const forwarded = [['X-Forwarded-Proto', 'https']] as const;
+  const who = new Visitor(proxied.port, [['Host', 'app.example.test'], ...forwarded]);
+  const own = 'https://app.example.test';
+  const sent = await send(who, {
+    headers: { Origin: own, 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Mode': 'navigate' },
+  });
+  assert.match(sent.headers.location ?? '', /^https:\/\/gw\.example\.test\/_vratar\/login\?rd=/);
+  assert.ok(returnOf(sent).startsWith(`${own}/_vratar/form?rd=`));
+  const cookie = sent.values('set-cookie').join();
+  assert.match(
+    cookie,
+    /^__Host-vratar-form=[\w-]{43}; Max-Age=300; Path=\/; HttpOnly; SameSite=Lax; Secure$/,
+  );
+
+  const atPortal = new Visitor(proxied.port, [['Host', 'gw.example.test'], ...forwarded]);
+  const signedIn = await atPortal.signIn('alice', proxied.passwords.get('staff:alice') as string, {
+    rd: returnOf(sent),
+  });
+  assert.equal(signedIn.headers.location, returnOf(sent));
+  who.cookies.set('vratar', atPortal.cookies.get('vratar') as string);
+  const page = await open(who, returnOf(sent));
+  assert.equal(page.status, 200);
+  assert.deepEqual(replayOf(page.body), { action: `${own}/save?page=1`, body: form });
+  // An application of the domain may lead on to another host of it.
+  const policy = String(page.headers['content-security-policy']);
+  assert.match(policy, /form-action 'self' https:\/\/example\.test:\* https:\/\/\*\.example\.test:\*$/);
+});
+
 test('the cookie of a kept form never reaches the application', async () => {
   const who = visitor();
   await signIn(who, '/');
