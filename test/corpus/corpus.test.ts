@@ -22,6 +22,7 @@ import { notRun } from './not-run.ts';
 import { Rig } from './rig.ts';
 import { sessionStories } from './session-stories.ts';
 import { type Story, signInStories } from './sign-in-stories.ts';
+import { tlsStories } from './tls-stories.ts';
 import { webSocketStories } from './web-socket-stories.ts';
 
 const leastRows = 330;
@@ -45,6 +46,7 @@ const stories: Readonly<Record<string, Story>> = {
   ...sessionStories,
   ...backupStories,
   ...loadStories,
+  ...tlsStories,
   ...kerberosStories,
   ...mailboxStories,
   ...webSocketStories,
@@ -59,7 +61,7 @@ const waitingTogether: readonly (readonly string[])[] = [
   ['LD-017', 'LD-018', 'LD-019', 'LD-021', 'LD-022', 'LD-024', 'LD-028', 'LD-038', 'LD-039', 'LD-040'],
   ['LD-013', 'LD-041', 'LD-042', 'LD-045', 'LD-048', 'SE-024', 'FA-019'],
   ['DS-014', 'DS-015'],
-  ['DS-001', 'DS-002'],
+  ['DS-001', 'DS-002', 'DS-018'],
   ['DS-003', 'LG-003'],
 ];
 

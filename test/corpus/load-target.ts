@@ -15,6 +15,7 @@ export interface LoadTarget extends AsyncDisposable {
   readonly site: Site;
   readonly gateway: GatewayProcess;
   readonly workerPid: number;
+  readonly upstreamUrl: string;
   /** Resident memory of the worker. */
   rssMb(): number;
   /** Processor time of the worker since its start. */
@@ -28,9 +29,20 @@ export async function startLoadTarget(
   within?: readonly string[],
 ): Promise<LoadTarget> {
   const { slapd, upstream } = await rig.servers();
-  const config = await siteConfig({ upstream: upstreamUrl ?? upstream.url, directories: [slapd.url] }, {});
+  const applicationUrl = upstreamUrl ?? upstream.url;
+  const config = await siteConfig({ upstream: applicationUrl, directories: [slapd.url] }, {});
   const gateway = await startGatewayProcess(
-    { ...config, ...more, server: { ...config.server, workers: 1 } },
+    {
+      ...config,
+      ...more,
+      server: {
+        ...config.server,
+        workers: 1,
+        // One machine attacks here; the rows are about many.
+        limits: { connectionsPerAddress: 'off' },
+        ...(more['server'] as object | undefined),
+      },
+    },
     undefined,
     within,
   );
@@ -48,6 +60,7 @@ export async function startLoadTarget(
     site,
     gateway,
     workerPid,
+    upstreamUrl: applicationUrl,
     rssMb: () =>
       Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${workerPid}/status`, 'utf8'))?.[1]) / 1_024,
     cpuMs: () => {
@@ -109,6 +122,8 @@ export interface ProbeReport {
   /** Statuses other than 200; 0: no answer. */
   readonly errors: readonly number[];
   readonly p99Ms: number;
+  /** Of the same requests to the application without the gateway. */
+  readonly directP99Ms: number;
   readonly sent: number;
 }
 
@@ -117,11 +132,22 @@ export interface Probe extends AsyncDisposable {
   stop(): Promise<ProbeReport>;
 }
 
-/** Ten requests a second with a session, beside the attack; from a thread that the attack does not keep busy. */
-export async function startProbe(site: Site): Promise<Probe> {
-  const ticket = await site.ticketOf('alice');
+/**
+ * Ten requests a second with a session, beside the attack; from a thread that the attack does not keep busy.
+ * `secureTicket`: of a session, where the gateway speaks TLS.
+ */
+export async function startProbe(
+  { site, upstreamUrl }: Pick<LoadTarget, 'site' | 'upstreamUrl'>,
+  secureTicket?: string,
+): Promise<Probe> {
+  const ticket = secureTicket ?? (await site.ticketOf('alice'));
   const thread = new Worker(new URL('./probe-thread.ts', import.meta.url), {
-    workerData: { port: site.gateway.port, ticket },
+    workerData: {
+      port: site.gateway.port,
+      ticket,
+      upstreamPort: Number(new URL(upstreamUrl).port),
+      isSecure: secureTicket !== undefined,
+    },
   });
   await once(thread, 'message');
   return {

@@ -3,20 +3,36 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { converse } from './wire-client.ts';
 
-const { port, ticket } = workerData as { port: number; ticket: string };
+const { port, ticket, upstreamPort, isSecure } = workerData as {
+  port: number;
+  ticket: string;
+  upstreamPort: number;
+  isSecure: boolean;
+};
 const bytes = Buffer.from(
   `GET /any/x HTTP/1.1\r\nHost: app.example.test\r\nCookie: __Host-gw=${ticket}\r\n\r\n`,
 );
 const tookMs: number[] = [];
+/** Of the same request to the application without the gateway: what the machine does to everybody. */
+const directMs: number[] = [];
 const errors: number[] = [];
 let isStopped = false;
 
 async function one(): Promise<void> {
   const startedAt = performance.now();
-  const { answers } = await converse({ port, bytes });
+  const { answers } = await converse({ port, bytes, isSecure });
   if (answers[0]?.status !== 200) errors.push(answers[0]?.status ?? 0);
   tookMs.push(performance.now() - startedAt);
 }
+
+async function oneDirectly(): Promise<void> {
+  const startedAt = performance.now();
+  await converse({ port: upstreamPort, bytes });
+  directMs.push(performance.now() - startedAt);
+}
+
+const p99 = (all: readonly number[]): number =>
+  all.toSorted((a, b) => a - b)[Math.floor(all.length * 0.99)] ?? 0;
 
 // The first ones pay for what the others find ready.
 for (let i = 0; i < 20; i++) await one();
@@ -28,14 +44,14 @@ parentPort?.on('message', () => {
 parentPort?.postMessage('ready');
 const running: Promise<void>[] = [];
 while (!isStopped) {
-  running.push(one());
+  running.push(one(), oneDirectly());
   await sleep(100);
 }
 await Promise.all(running);
-const sorted = tookMs.toSorted((a, b) => a - b);
 parentPort?.postMessage({
   errors,
-  p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? 0,
-  sent: sorted.length,
+  p99Ms: p99(tookMs),
+  directP99Ms: p99(directMs),
+  sent: tookMs.length,
 });
 parentPort?.close();

@@ -1,5 +1,6 @@
 /** One connection to the gateway on which exactly the given bytes are sent, and what comes back, taken apart. */
 import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 export interface WireAnswer {
   readonly status: number;
@@ -27,20 +28,23 @@ export interface ConversationOptions {
   readonly methods?: readonly string[];
   readonly localAddress?: string;
   readonly remoteAddress?: string;
+  /** Over TLS, whatever the certificate. */
+  readonly isSecure?: boolean;
   /** Wait for the gateway to close, for rows that say it must. */
   readonly untilClosed?: boolean;
 }
 
-/** How long an answer or the end of the connection is waited for. */
-const patienceMs = 10_000;
+/** How long an answer or the end of the connection is waited for, also where other tests have most of the machine. */
+const patienceMs = 30_000;
 
 export async function converse(options: ConversationOptions): Promise<Conversation> {
   const { port, bytes, answers: wanted = 1, methods = [], localAddress, untilClosed = false } = options;
-  const socket = connect({
+  const way = {
     port,
     host: options.remoteAddress ?? '127.0.0.1',
     ...(localAddress === undefined ? {} : { localAddress }),
-  });
+  };
+  const socket = options.isSecure === true ? connectTls({ ...way, rejectUnauthorized: false }) : connect(way);
   const deadline = setTimeout(() => socket.destroy(new Error('the gateway did not answer')), patienceMs);
   const chunks: Buffer[] = [];
   let isClosedByGateway = false;
