@@ -9,6 +9,8 @@ import { afterRestore, copyDatabase } from './backup.ts';
 import { RevocationTable } from './revocation-table.ts';
 import {
   type AccountOfSessions,
+  type CensusRow,
+  isOfAccount,
   type SessionAdministration,
   SessionCensus,
   type SessionOverview,
@@ -32,8 +34,6 @@ const leaseMs = 30_000;
 const maxLeases = 100_000;
 /** About 2 ms of a stopped event loop. */
 export const maxPrunedRows = 500;
-/** Ended together, so that ending everybody's sessions leaves the primary free for its workers now and then. */
-const maxEndedRows = 500;
 
 export class EmbeddedSessions implements SessionStore, SessionAdministration, Disposable {
   readonly #clock: Clock;
@@ -44,7 +44,7 @@ export class EmbeddedSessions implements SessionStore, SessionAdministration, Di
   readonly #revocationWrites: WriteBatch;
   readonly #leases = new Map<SessionKey, number>();
   /** Made when it is first asked. */
-  #censusOfAll: SessionCensus | undefined;
+  #census: SessionCensus | undefined;
   readonly #listeners = new Set<(event: SessionEvent) => void>();
 
   /** `directory`: a folder, or `:memory:`. Throws GatewayError CONFIG_INVALID naming the file that cannot be used. */
@@ -136,15 +136,17 @@ export class EmbeddedSessions implements SessionStore, SessionAdministration, Di
   async people(limit: number): Promise<SessionOverview> {
     this.#sessionWrites.flush();
     const nowMs = this.#clock.now();
-    return this.#read(() => this.#census().people(nowMs - this.#idleTimeoutMs, nowMs, limit));
+    return await this.#survey(
+      async (census) => await census.people(nowMs - this.#idleTimeoutMs, nowMs, limit),
+    );
   }
 
   async revokeAccount(account: AccountOfSessions): Promise<number> {
-    return await this.#revokeInChunks(() => this.#census().ofAccount(account, maxEndedRows));
+    return await this.#revokeWhere((row) => isOfAccount(row, account));
   }
 
   async revokeEveryone(): Promise<number> {
-    return await this.#revokeInChunks(() => this.#census().some(maxEndedRows));
+    return await this.#revokeWhere(() => true);
   }
 
   async count(): Promise<number> {
@@ -179,10 +181,9 @@ export class EmbeddedSessions implements SessionStore, SessionAdministration, Di
     this.#revocations[Symbol.dispose]();
   }
 
-  /** Ended when it is answered; `removed`: when the rows are gone too. */
   async #revokeAll(
     sessions: readonly { readonly key: SessionKey; readonly expiresAtMs: number }[],
-  ): Promise<{ readonly removed: Promise<void> }> {
+  ): Promise<void> {
     await this.#revocationWrites.add(() => {
       for (const { key, expiresAtMs } of sessions) this.#revocations.insert(key, expiresAtMs);
     });
@@ -194,25 +195,28 @@ export class EmbeddedSessions implements SessionStore, SessionAdministration, Di
       for (const key of keys) this.#sessions.delete(key);
     });
     removed.catch(ignoreStoreAway);
-    return { removed };
   }
 
-  /** Until `next` finds no more: what is saved meanwhile ends too. */
-  async #revokeInChunks(
-    next: () => readonly { readonly key: SessionKey; readonly expiresAtMs: number }[],
-  ): Promise<number> {
-    for (let ended = 0; ; ) {
-      this.#sessionWrites.flush();
-      const sessions = this.#read(next);
-      if (sessions.length === 0) return ended;
-      // A row that cannot be removed would be found again for ever.
-      await (await this.#revokeAll(sessions)).removed;
-      ended += sessions.length;
+  async #revokeWhere(matches: (row: CensusRow) => boolean): Promise<number> {
+    this.#sessionWrites.flush();
+    return await this.#survey(async (census) => {
+      let ended = 0;
+      for await (const rows of census.pages()) {
+        const sessions = rows.filter(matches);
+        if (sessions.length > 0) await this.#revokeAll(sessions);
+        ended += sessions.length;
+      }
+      return ended;
+    });
+  }
+
+  async #survey<Result>(survey: (census: SessionCensus) => Promise<Result>): Promise<Result> {
+    try {
+      this.#census ??= new SessionCensus(this.#sessions.database);
+      return await survey(this.#census);
+    } catch (error) {
+      throw toStoreError(error);
     }
-  }
-
-  #census(): SessionCensus {
-    return (this.#censusOfAll ??= new SessionCensus(this.#sessions.database));
   }
 
   #find(key: SessionKey): StoredSession | undefined {

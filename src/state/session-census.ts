@@ -3,6 +3,7 @@
  * times, and gives away no key.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { setImmediate } from 'node:timers/promises';
 import { foldAccount } from '../identity/account-name.ts';
 import type { SessionKey } from './session-store.ts';
 
@@ -38,65 +39,83 @@ export interface SessionAdministration {
   revokeEveryone(): Promise<number>;
 }
 
-interface EndingSession {
+/** What the census sees of one session. */
+export interface CensusRow {
   readonly key: SessionKey;
+  readonly provider: string;
+  readonly subject: string;
+  readonly username: string;
+  readonly authenticatedAtMs: number;
   readonly expiresAtMs: number;
+  readonly lastUsedAtMs: number;
 }
 
-const username = "json_extract(principal, '$.username')";
-const isLive = 'last_used_at_ms > ? and expires_at_ms > ?';
+/** About 10 ms of a stopped event loop: the rows are wide, and none of this is in an index. */
+const rowsPerPage = 1_000;
 
 export class SessionCensus {
-  readonly #totals: StatementSync;
-  readonly #people: StatementSync;
-  readonly #ofAccount: StatementSync;
-  readonly #some: StatementSync;
+  readonly #page: StatementSync;
 
   constructor(database: DatabaseSync) {
-    database.function('fold_account', { deterministic: true }, (text) => foldAccount(String(text)));
-    const prepare = (sql: string): StatementSync => database.prepare(sql);
-    this.#totals = prepare(
-      `select count(*) as sessions, count(distinct provider || char(0) || subject) as people
-         from sessions where ${isLive}`,
+    this.#page = database.prepare(
+      `select rowid as place, key, provider, subject, json_extract(principal, '$.username') as username,
+              authenticated_at_ms, expires_at_ms, last_used_at_ms
+         from sessions where rowid > ? order by rowid limit ${rowsPerPage}`,
     );
-    this.#people = prepare(
-      `select provider, ${username} as username, count(*) as sessions,
-              min(authenticated_at_ms) as authenticated_at_ms, max(last_used_at_ms) as last_used_at_ms
-         from sessions where ${isLive} group by provider, subject
-        order by max(last_used_at_ms) desc, username limit ?`,
-    );
-    this.#ofAccount = prepare(
-      `select key, expires_at_ms from sessions
-        where fold_account(${username}) = ? and (? is null or provider = ?) limit ?`,
-    );
-    this.#some = prepare('select key, expires_at_ms from sessions limit ?');
   }
 
-  people(idleSinceMs: number, nowMs: number, limit: number): SessionOverview {
-    const totals = this.#totals.get(idleSinceMs, nowMs);
-    return {
-      sessions: Number(totals?.['sessions']),
-      people: Number(totals?.['people']),
-      listed: this.#people.all(idleSinceMs, nowMs, limit).map((row) => ({
-        provider: String(row['provider']),
-        username: String(row['username']),
-        sessions: Number(row['sessions']),
-        authenticatedAtMs: Number(row['authenticated_at_ms']),
-        lastUsedAtMs: Number(row['last_used_at_ms']),
-      })),
-    };
+  /** Every session, in portions between which the process does other work; also those saved meanwhile. */
+  async *pages(): AsyncGenerator<readonly CensusRow[]> {
+    for (let place = 0; ; await setImmediate()) {
+      const rows = this.#page.all(place);
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      place = Number(last['place']);
+      yield rows.map(toCensusRow);
+    }
   }
 
-  ofAccount({ username: typed, provider }: AccountOfSessions, maxRows: number): EndingSession[] {
-    const only = provider ?? null;
-    return this.#ofAccount.all(foldAccount(typed), only, only, maxRows).map(toEnding);
-  }
-
-  some(maxRows: number): EndingSession[] {
-    return this.#some.all(maxRows).map(toEnding);
+  /** Sessions used since `idleSinceMs` and not over at `nowMs`. */
+  async people(idleSinceMs: number, nowMs: number, limit: number): Promise<SessionOverview> {
+    const people = new Map<string, SignedInPerson>();
+    let sessions = 0;
+    for await (const rows of this.pages()) {
+      for (const row of rows) {
+        if (row.lastUsedAtMs <= idleSinceMs || row.expiresAtMs <= nowMs) continue;
+        sessions++;
+        const person = `${row.provider}\0${row.subject}`;
+        people.set(person, withSession(people.get(person), row));
+      }
+    }
+    const listed = [...people.values()].sort((one, other) => other.lastUsedAtMs - one.lastUsedAtMs);
+    return { sessions, people: people.size, listed: listed.slice(0, limit) };
   }
 }
 
-function toEnding(row: Record<string, unknown>): EndingSession {
-  return { key: String(row['key']), expiresAtMs: Number(row['expires_at_ms']) };
+export function isOfAccount({ provider, username }: CensusRow, account: AccountOfSessions): boolean {
+  if (account.provider !== undefined && account.provider !== provider) return false;
+  return foldAccount(username) === foldAccount(account.username);
+}
+
+function withSession(known: SignedInPerson | undefined, row: CensusRow): SignedInPerson {
+  const { provider, username, authenticatedAtMs, lastUsedAtMs } = row;
+  if (known === undefined) return { provider, username, sessions: 1, authenticatedAtMs, lastUsedAtMs };
+  return {
+    ...known,
+    sessions: known.sessions + 1,
+    authenticatedAtMs: Math.min(known.authenticatedAtMs, authenticatedAtMs),
+    lastUsedAtMs: Math.max(known.lastUsedAtMs, lastUsedAtMs),
+  };
+}
+
+function toCensusRow(row: Record<string, unknown>): CensusRow {
+  return {
+    key: String(row['key']),
+    provider: String(row['provider']),
+    subject: String(row['subject']),
+    username: String(row['username']),
+    authenticatedAtMs: Number(row['authenticated_at_ms']),
+    expiresAtMs: Number(row['expires_at_ms']),
+    lastUsedAtMs: Number(row['last_used_at_ms']),
+  };
 }
