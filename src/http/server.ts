@@ -56,6 +56,10 @@ function limits(headBytes: number): ServerOptions {
   };
 }
 
+/** What a client may send ahead of whoever reads it: of one request, and of all of a connection together. */
+const streamWindowBytes = 262_144;
+const connectionWindowBytes = 1_048_576;
+
 /** Frames and streams beyond these end the connection. */
 function http2Limits(headBytes: number, streams: number): SecureServerOptions {
   return {
@@ -64,7 +68,7 @@ function http2Limits(headBytes: number, streams: number): SecureServerOptions {
       maxConcurrentStreams: streams,
       maxHeaderListSize: headBytes,
       // With the default of 64 KiB an upload waits for the way there and back again and again.
-      initialWindowSize: 131_072,
+      initialWindowSize: streamWindowBytes,
     },
     // In megabytes: room for the windows of all streams. Beyond it new streams are refused.
     maxSessionMemory: 32,
@@ -84,6 +88,7 @@ export class Http2Sessions {
   constructor(server: Http2SecureServer) {
     server.on('session', (session) => {
       this.#open.add(session);
+      session.setLocalWindowSize(connectionWindowBytes);
       session.once('close', () => this.#open.delete(session));
       // The other side broke the protocol or the connection: nothing of it can be answered any more.
       session.on('error', () => session.destroy());
