@@ -2,7 +2,7 @@
 import { GroupTable } from '#src/identity/group.ts';
 import { createAssets } from '#src/portal/assets.ts';
 import type { ErrorModel } from '#src/portal/error-page.ts';
-import type { KeptFormModel } from '#src/portal/kept-form-page.ts';
+import type { GoneFormModel, KeptFormModel } from '#src/portal/kept-form-page.ts';
 import type { Language } from '#src/portal/language.ts';
 import { createPages, type PageReply, type Pages } from '#src/portal/pages.ts';
 import type { PasswordModel } from '#src/portal/password-page.ts';
@@ -91,6 +91,8 @@ export const keptFormModel: KeptFormModel = {
   name: 'Amélie Horvat',
 };
 
+export const goneFormModel: GoneFormModel = { backTo: '/projects/engineering-and-operations/issues/new' };
+
 export const samples: Readonly<Record<string, (language: Language) => PageReply>> = {
   'sign-in': signInSample({}),
   'sign-in-rejected': signInSample({
@@ -144,8 +146,7 @@ export const samples: Readonly<Record<string, (language: Language) => PageReply>
   'sign-out': (language) => samplePages.signOut({ name: 'Amélie Horvat', csrf: 'kD3sJq7Zt0mXw2' }, language),
   'signed-out-pending': (language) => samplePages.signedOutPending(language),
   'kept-form': (language) => samplePages.keptForm(keptFormModel, language),
-  'kept-form-gone': (language) =>
-    samplePages.goneForm({ backTo: '/projects/engineering-and-operations/issues/new' }, language),
+  'kept-form-gone': (language) => samplePages.goneForm(goneFormModel, language),
   'error-denied': errorSample({ status: 403, signedIn: { name: 'Amélie Horvat', csrf: 'kD3sJq7Zt0mXw2' } }),
   'error-form-expired': errorSample({ status: 403, isFormExpired: true }),
   'error-not-found': errorSample({ status: 404, location: '/_vratar/nowhere' }),
