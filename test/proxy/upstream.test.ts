@@ -155,7 +155,10 @@ describe('an application with several servers', () => {
     assert.ok(hungUp > 0);
     const posted: number[] = [];
     for (let i = 0; i < 4; i++) posted.push((await get(gateway, '/', 'POST', 'a=b')).status);
-    assert.deepEqual(posted.toSorted((a, b) => a - b), [200, 200, 502, 502]);
+    assert.deepEqual(
+      posted.toSorted((a, b) => a - b),
+      [200, 200, 502, 502],
+    );
   });
 
   test('keeps away from one whose health path fails, although it takes connections', async () => {
@@ -321,6 +324,9 @@ describe('a server that does not do its part', () => {
     await until(async () => ((await upstreamCodes(gateway)).get('UPSTREAM_BUSY') ?? 0) === 3);
     held.resolve();
     const statuses = (await Promise.all([first, ...others])).map(({ status }) => status);
-    assert.deepEqual(statuses.toSorted((a, b) => a - b), [200, 200, 503, 503, 503]);
+    assert.deepEqual(
+      statuses.toSorted((a, b) => a - b),
+      [200, 200, 503, 503, 503],
+    );
   });
 });
