@@ -12,6 +12,7 @@ import { systemClock } from '../src/lib/clock.ts';
 import { createLogger } from '../src/observability/logger.ts';
 import { Metrics } from '../src/observability/metrics.ts';
 import { workerHeapFlags } from '../src/session/heap-flags.ts';
+import { boundHeapGrowth } from '../src/session/heap-growth.ts';
 import { SessionLifecycle } from '../src/session/lifecycle.ts';
 import { createTicket, toSessionKey } from '../src/session/ticket.ts';
 import { answerCalls, Caller } from '../src/state/calls.ts';
@@ -118,6 +119,7 @@ function createSession(ticket: string, number: number): StoredSession {
 
 /** The child: everything a worker imports, and the part of it that holds sessions. */
 async function work(endpoint: ProcessEndpoint): Promise<void> {
+  boundHeapGrowth();
   await import('../src/compose.ts');
   const channel = createProcessChannel(endpoint);
   const client = createHubClient({ channel, clock: systemClock });

@@ -6,6 +6,7 @@ import { systemClock } from '../lib/clock.ts';
 import { createLogger, createStdoutSink, type Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { type PrimaryCalls, primaryCalls, type WorkerCalls, workerCalls } from '../processes/messages.ts';
+import { boundHeapGrowth } from '../session/heap-growth.ts';
 import { answerCalls, Caller } from '../state/calls.ts';
 import { createProcessChannel, type ProcessEndpoint } from '../state/channel.ts';
 
@@ -20,6 +21,7 @@ export async function worker(): Promise<number> {
   // Signals of a terminal reach the whole group; the primary decides what they mean.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, leaveToPrimary);
 
+  using _growth = boundHeapGrowth();
   const metrics = new Metrics();
   metrics.collectProcessMetrics();
   const sink = createStdoutSink({ onDrop: () => metrics.logLinesDropped.inc() });

@@ -166,35 +166,27 @@ export class ReverseProxy {
     };
     upstream.forward(exchange, sent, {
       onAnswered: (status) => {
-        this.#upstreamAnswered(exchange, options.name, String(status));
+        this.#traffic.upstreamAnswered(exchange, options.name, status);
         this.#traffic.answered(exchange, 'proxy', status);
       },
       onUpgraded: (fields, server) => {
         const opening = { exchange, upgrade: upgrade as Upgrade, application, target, fields, server };
         if (this.#webSockets.open(opening)) {
-          this.#upstreamAnswered(exchange, options.name, '101');
+          this.#traffic.upstreamAnswered(exchange, options.name, 101);
           this.#traffic.answered(exchange, 'proxy', 101);
         } else {
           const error = new GatewayError('UPSTREAM_PROTOCOL', 'the upstream accepted another WebSocket', {
             fields: { application: options.name },
           });
-          this.#upstreamAnswered(exchange, options.name, error.code);
+          this.#traffic.upstreamAnswered(exchange, options.name, error.code);
           this.#failures.answer(exchange, 'proxy', error);
         }
       },
       onFailed: (error, canAnswer) => {
-        this.#upstreamAnswered(exchange, options.name, canAnswer ? error.code : 'aborted');
+        this.#traffic.upstreamAnswered(exchange, options.name, canAnswer ? error.code : 'aborted');
         if (canAnswer) this.#failures.answer(exchange, 'proxy', error);
       },
     });
-  }
-
-  #upstreamAnswered(exchange: Exchange, application: string, code: string): void {
-    const { metrics } = this.#dependencies;
-    metrics.upstreamRequests.cell({ application, code }).count++;
-    metrics.upstreamRequestDuration
-      .cell({ application, code })
-      .observe((performance.now() - exchange.startedAt) / 1_000);
   }
 
   #challenge(

@@ -20,6 +20,8 @@ export class Traffic {
     proxy: new Map(),
     portal: new Map(),
   };
+  /** By application, then by status or the code of what went wrong. */
+  readonly #upstreamAnswers = new Map<string, Map<number | string, AnswerCells>>();
   /** By dialect and application, then by decision: rules make their decisions once, so they are keys. */
   readonly #decisions = new Map<string, Map<string, Map<Decision, CounterCell>>>();
 
@@ -41,6 +43,14 @@ export class Traffic {
     (cell ?? this.#openDecision(application, dialect, decision)).count++;
   }
 
+  /** Hot path: `bench/proxy.ts`. Called once per request that was sent on; `code` is the status of its answer or why there is none. */
+  upstreamAnswered(exchange: Pick<Exchange, 'startedAt'>, application: string, code: number | string): void {
+    const cells =
+      this.#upstreamAnswers.get(application)?.get(code) ?? this.#openUpstreamAnswers(application, code);
+    cells.requests.count++;
+    cells.duration.observe((performance.now() - exchange.startedAt) / 1_000);
+  }
+
   /** No decision could be made. */
   undecided(application: string, dialect: string): void {
     this.#metrics.decisions.cell({ application, dialect, decision: 'error', reason: 'unavailable' }).count++;
@@ -53,6 +63,17 @@ export class Traffic {
       duration: this.#metrics.httpRequestDuration.cell(labels),
     };
     this.#answers[surface].set(status, cells);
+    return cells;
+  }
+
+  #openUpstreamAnswers(application: string, code: number | string): AnswerCells {
+    const labels = { application, code: String(code) };
+    const cells = {
+      requests: this.#metrics.upstreamRequests.cell(labels),
+      duration: this.#metrics.upstreamRequestDuration.cell(labels),
+    };
+    const ofApplication = this.#upstreamAnswers.get(application) ?? new Map<number | string, AnswerCells>();
+    this.#upstreamAnswers.set(application, ofApplication.set(code, cells));
     return cells;
   }
 

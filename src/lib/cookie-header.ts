@@ -22,7 +22,9 @@ export function withoutCookies(header: string, names: readonly string[]): string
     let end = header.indexOf(';', start);
     if (end === -1) end = header.length;
     const pair = trimBlanks(header.slice(start, end));
-    if (pair !== '' && !names.some((name) => findCookie(pair, name, 0) === 0)) kept.push(pair);
+    const equals = pair.indexOf('=');
+    const isNamed = equals !== -1 && names.includes(trimBlanks(pair.slice(0, equals)));
+    if (pair !== '' && !isNamed) kept.push(pair);
     start = end + 1;
   }
   return kept.join('; ');

@@ -25,11 +25,14 @@ export class UpstreamServer implements AsyncDisposable {
   readonly address: string;
   /** What its own Host header would be. */
   readonly authority: string;
-  /** Requests that wait or are under way; counted by whoever sends them. */
+  /** Requests that wait or are under way, and open tunnels; counted by whoever sends them. */
   inFlight = 0;
+  /** Of these, what needs no connection of the pool any more. */
+  tunnels = 0;
   /** The name a certificate must be for; `undefined`: no TLS. */
   readonly #verifiedName: string | undefined;
   readonly #pool: Pool;
+  readonly #connections: number;
   readonly #circuit: CircuitBreaker;
   readonly #questions: NodeJS.Timeout | undefined;
 
@@ -41,6 +44,7 @@ export class UpstreamServer implements AsyncDisposable {
     const isSecure = origin.protocol === 'https:';
     this.#verifiedName = isSecure ? (proxy.tls.serverName ?? withoutBrackets(origin.hostname)) : undefined;
     const { timeouts, connections, health } = proxy;
+    this.#connections = connections;
     this.#pool = new Pool(origin, {
       connections,
       pipelining: 1,
@@ -77,9 +81,9 @@ export class UpstreamServer implements AsyncDisposable {
     return !this.#circuit.isOpen;
   }
 
-  /** Requests that wait for a connection. */
+  /** Requests that wait for a connection. (The pool's own statistics go through all of its connections at each look.) */
   get waiting(): number {
-    return this.#pool.stats.pending;
+    return Math.max(0, this.inFlight - this.tunnels - this.#connections);
   }
 
   dispatch(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {

@@ -139,7 +139,11 @@ export class Upstream implements AsyncDisposable {
         listener.onAnswered(status);
       },
       onUpgraded: (headers, socket) => {
-        socket.once('close', () => server.inFlight--);
+        server.tunnels++;
+        socket.once('close', () => {
+          server.tunnels--;
+          server.inFlight--;
+        });
         listener.onUpgraded(headers, socket);
       },
       onFailed: (error, canAnswer) => {
