@@ -12,7 +12,9 @@ const oauth2Proxy = (port: number, upstream: string): string => `
 server {
   listen 127.0.0.1:${port};
   server_name app.example.test;
-  set $vratar_retry_after ""; # a name that the shipped vratar-http.conf waits for
+  # Names that the shipped vratar-http.conf waits for.
+  set $vratar_retry_after "";
+  set $vratar_sign_in_url "";
   location /oauth2/ {
     proxy_pass http://vratar;
     proxy_set_header Host $host;
@@ -44,7 +46,9 @@ const authelia = (port: number, upstream: string): string => `
 server {
   listen 127.0.0.1:${port};
   server_name wiki.example.test;
-  set $vratar_retry_after ""; # a name that the shipped vratar-http.conf waits for
+  # Names that the shipped vratar-http.conf waits for.
+  set $vratar_retry_after "";
+  set $vratar_sign_in_url "";
   location /internal/authelia/authz {
     internal;
     proxy_pass http://vratar/api/authz/auth-request;
