@@ -3,7 +3,6 @@
  * knows no account.
  */
 import { type Argon2Parameters, argon2, randomBytes, timingSafeEqual } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { GatewayError } from '../errors.ts';
 import { Semaphore } from '../lib/semaphore.ts';
 
@@ -69,8 +68,8 @@ export function createDecoyHash(like: PasswordHash): PasswordHash {
   return { ...like, salt: randomBytes(like.salt.length), tag: randomBytes(like.tag.length) };
 }
 
-/** Hashes take a core and tens of MiB each: two at a time, a core left to everything else, and a queue that ends. */
-const parallelHashes = Math.min(2, Math.max(1, availableParallelism() - 1));
+/** Hashes take a core and tens of MiB each: two at a time, and a queue that ends. */
+const parallelHashes = 2;
 const maxQueued = 64;
 
 export class PasswordVerifier {
