@@ -29,7 +29,11 @@ function leaveConnection(response: ServerResponse): void {
   const socket = response.socket as Socket | null;
   if (socket === null) return;
   response.shouldKeepAlive = false;
-  const leave = (): void => linger(socket);
+  let isLeft = false;
+  const leave = (): void => {
+    if (!isLeft) linger(socket);
+    isLeft = true;
+  };
   // Node closes after an answer that says so: with bytes unread, that resets the connection and the answer is lost.
   socket.destroySoon = leave;
   response.once('finish', leave);
@@ -37,12 +41,16 @@ function leaveConnection(response: ServerResponse): void {
 
 /** Says that nothing more comes, and throws away what still does (RFC 9112 section 9.6). */
 function linger(socket: Socket): void {
-  if (socket.destroyed || socket.writableEnded) return;
-  // Takes the connection away from the parser.
-  socket.removeAllListeners('data');
-  socket.on('data', () => undefined);
+  if (socket.destroyed) return;
+  // A parser that held the connection back has to let go before it is taken away from it.
+  socket.pause();
+  socket.once('resume', () => {
+    socket.removeAllListeners('data');
+    socket.on('data', () => undefined);
+  });
   socket.resume();
-  socket.end();
+  // Node reads nothing more from a TLS connection that it has ended: there the answer's length has to say it.
+  if (!('encrypted' in socket)) socket.end();
   const cut = setTimeout(() => socket.destroy(), lingerMs).unref();
   socket.once('close', () => clearTimeout(cut));
 }
