@@ -17,7 +17,7 @@ export function summarizeConfig(config: Config, cores: number): string {
     `${count(applications.length, 'application')} on ${count(hosts.size, 'host')}`,
     ...applications.map(
       ({ name, hosts: served, pathPrefix, upstream, rules }) =>
-        `  ${name}: ${served.map((host) => `${host}${pathPrefix}`).join(', ')} -> ${upstream ?? 'forward-auth only'}, ${count(rules.length, 'rule')}`,
+        `  ${name}: ${served.map((host) => `${host}${pathPrefix}`).join(', ')} -> ${[upstream ?? 'forward-auth only'].flat().join(', ')}, ${count(rules.length, 'rule')}`,
     ),
     `${count(providers.length, 'provider')}`,
     ...providers.map((provider) => `  ${provider.name}: ${describeProvider(provider)}`),
