@@ -3,7 +3,7 @@
  * Labels have bounded value sets: never a user, host, path or address.
  */
 
-import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { HotCounter, HotHistogram } from './hot-metrics.ts';
 
 const secondsBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -52,15 +52,18 @@ export class Metrics {
     help: 'Requests answered 503 at once because the worker was overloaded',
     labelNames: ['surface'],
   });
-  readonly authentications = this.#counter('vratar_authentications_total', 'Sign-in attempts', [
-    'provider',
-    'outcome',
-    'reason',
-  ]);
-  readonly authenticationDuration = this.#histogram(
-    'vratar_authentication_duration_seconds',
-    'Time a provider took to judge a credential',
-    ['provider', 'outcome', 'reason'],
+  readonly authentications = new HotCounter({
+    name: 'vratar_authentications_total',
+    help: 'Sign-in attempts',
+    labelNames: ['provider', 'outcome', 'reason'],
+  });
+  readonly authenticationDuration = new HotHistogram(
+    {
+      name: 'vratar_authentication_duration_seconds',
+      help: 'Time a provider took to judge a credential',
+      labelNames: ['provider', 'outcome', 'reason'],
+    },
+    secondsBuckets,
   );
   readonly passwordChanges = this.#counter(
     'vratar_password_changes_total',
@@ -192,6 +195,8 @@ export class Metrics {
       this.upstreamRequests,
       this.upstreamRequestDuration,
       this.requestsShed,
+      this.authentications,
+      this.authenticationDuration,
       this.directoryOperations,
       this.directoryOperationDuration,
       this.directoryCacheRequests,
@@ -224,10 +229,6 @@ export class Metrics {
     aggregator: 'sum' | 'max' = 'sum',
   ): Gauge<Label> {
     return new Gauge({ name, help, labelNames, registers: [this.#registry], aggregator });
-  }
-
-  #histogram<Label extends string>(name: string, help: string, labelNames: Label[]): Histogram<Label> {
-    return new Histogram({ name, help, labelNames, registers: [this.#registry], buckets: secondsBuckets });
   }
 }
 

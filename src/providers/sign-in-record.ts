@@ -42,8 +42,8 @@ export class SignInRecord {
   }
 
   #count(labels: { provider: string; outcome: string; reason: string }, seconds: number): void {
-    this.#metrics.authentications.inc(labels);
-    this.#metrics.authenticationDuration.observe(labels, seconds);
+    this.#metrics.authentications.cell(labels).count++;
+    this.#metrics.authenticationDuration.cell(labels).observe(seconds);
   }
 }
 

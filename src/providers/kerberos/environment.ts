@@ -29,8 +29,8 @@ export function helperEnvironment(settings: KerberosEnvironment): Readonly<Recor
   return {
     ...Object.fromEntries(kept),
     ...variables(settings),
-    // Threads do not scale inside libkrb5; the second one fills the pauses of the first.
-    UV_THREADPOOL_SIZE: '2',
+    // libkrb5 takes global locks: a second thread costs more than it brings. Helpers scale, one for each worker.
+    UV_THREADPOOL_SIZE: '1',
     // One heap of the C library for both: less memory, and what leaks is seen sooner.
     MALLOC_ARENA_MAX: '1',
   };

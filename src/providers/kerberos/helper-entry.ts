@@ -9,17 +9,29 @@ import type { Answer, Greeting, Question } from './helper-messages.ts';
 const answersPerMeasurement = 64;
 
 let answers = 0;
+/** Sent at the end of the event loop's turn. */
+let unsent: Answer[] = [];
 
-function send(message: Answer | Greeting): void {
+function send(message: readonly Answer[] | Greeting): void {
   // A failure means that the worker is gone; `disconnect` follows.
   process.send?.(message, undefined, undefined, () => undefined);
 }
 
-process.on('message', ({ id, token }: Question) => {
-  void judgeToken(token).then((verdict) => {
-    const isMeasured = ++answers % answersPerMeasurement === 0;
-    send({ id, verdict, ...(isMeasured ? { rssBytes: process.memoryUsage.rss() } : {}) });
-  });
+function sendAnswers(): void {
+  const ready = unsent;
+  unsent = [];
+  send(ready);
+}
+
+async function judge({ id, token }: Question): Promise<void> {
+  const verdict = await judgeToken(token);
+  const isMeasured = ++answers % answersPerMeasurement === 0;
+  const answer = isMeasured ? { id, verdict, rssBytes: process.memoryUsage.rss() } : { id, verdict };
+  if (unsent.push(answer) === 1) setImmediate(sendAnswers);
+}
+
+process.on('message', (questions: readonly Question[]) => {
+  for (const question of questions) void judge(question);
 });
 process.once('disconnect', () => process.exit());
 // Sent to the whole group by a terminal or a supervisor: the worker still has answers to finish.

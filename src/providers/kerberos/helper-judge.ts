@@ -66,25 +66,33 @@ export class HelperJudge implements TicketJudge {
   }
 
   async judge(token: string, signal: AbortSignal): Promise<Verdict> {
-    return await this.#turns.run(signal, async () => {
-      try {
-        return await this.#ask(token, signal);
-      } catch (error) {
-        if (!(error instanceof HelperGoneError) || error.isHung) throw toUnavailable(error);
+    const turn = this.#turns.enter(signal);
+    if (turn !== undefined) await turn;
+    try {
+      return await this.#ask(token, signal);
+    } catch (error) {
+      if (!(error instanceof HelperGoneError) || error.isHung) throw toUnavailable(error);
+      return await this.#askAgain(token, signal);
+    } finally {
+      this.#turns.leave();
+    }
+  }
+
+  /**
+   * Most likely another token or the kernel ended the helper: once more, by the next one. One at a time, so that a token
+   * that ends every helper does it alone.
+   */
+  async #askAgain(token: string, signal: AbortSignal): Promise<Verdict> {
+    try {
+      const verdict = await this.#secondChances.run(async () => await this.#ask(token, signal));
+      // The first helper may have recorded the ticket before it ended.
+      if (verdict.kind === 'refused' && verdict.reason === 'replay') {
+        throw new HelperGoneError('the helper ended after it had recorded the ticket');
       }
-      // Most likely another token or the kernel ended it: once more, by the next one. One at a time, so that a token
-      // that ends every helper does it alone.
-      try {
-        const verdict = await this.#secondChances.run(async () => await this.#ask(token, signal));
-        // The first helper may have recorded the ticket before it ended.
-        if (verdict.kind === 'refused' && verdict.reason === 'replay') {
-          throw new HelperGoneError('the helper ended after it had recorded the ticket');
-        }
-        return verdict;
-      } catch (error) {
-        throw toUnavailable(error);
-      }
-    });
+      return verdict;
+    } catch (error) {
+      throw toUnavailable(error);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,7 @@
-/** What a gateway and its helper process say to each other. */
+/**
+ * What a gateway and its helper process say to each other: lists of questions and of answers, those of one turn of the
+ * event loop together. A message costs as much as what it says.
+ */
 import type { Verdict } from './verdict.ts';
 
 export interface Question {

@@ -31,7 +31,7 @@ export interface HelperOptions {
 interface Waiting {
   readonly resolve: (verdict: Verdict) => void;
   readonly reject: (error: HelperGoneError) => void;
-  readonly timer: NodeJS.Timeout;
+  readonly askedAt: number;
 }
 
 const ownProgram = fileURLToPath(new URL('helper-entry.ts', import.meta.url));
@@ -46,7 +46,12 @@ export class HelperProcess {
   readonly ready: Promise<void>;
   readonly #options: HelperOptions;
   readonly #child: ChildProcess;
+  /** The oldest first. */
   readonly #waiting = new Map<number, Waiting>();
+  /** Sent at the end of the event loop's turn. */
+  #unsent: Question[] = [];
+  /** One for all who wait: looks at the oldest. */
+  #watch: NodeJS.Timeout | undefined;
   #lastId = 0;
   #refusals = 0;
   #rssBytes = 0;
@@ -66,8 +71,11 @@ export class HelperProcess {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     const silence = setTimeout(() => this.#child.kill('SIGKILL'), greetingTimeoutMs);
-    this.#child.on('message', (message: Answer | Greeting) => {
-      if (!('ready' in message)) return this.#take(message);
+    this.#child.on('message', (message: readonly Answer[] | Greeting) => {
+      if (!('ready' in message)) {
+        for (const answer of message) this.#take(answer);
+        return;
+      }
       clearTimeout(silence);
       greeting.resolve();
     });
@@ -95,14 +103,16 @@ export class HelperProcess {
   }
 
   /** Rejects with HelperGoneError. */
-  async ask(token: string): Promise<Verdict> {
-    if (this.#isGone) throw new HelperGoneError('the helper is gone');
-    return await new Promise<Verdict>((resolve, reject) => {
+  ask(token: string): Promise<Verdict> {
+    return new Promise<Verdict>((resolve, reject) => {
+      if (this.#isGone) {
+        reject(new HelperGoneError('the helper is gone'));
+        return;
+      }
       const id = ++this.#lastId;
-      const timer = setTimeout(() => this.#hung(id), this.#options.answerTimeoutMs);
-      this.#waiting.set(id, { resolve, reject, timer });
-      // A channel that is closed means that `exit` follows, and it answers everybody who waits.
-      this.#child.send({ id, token } satisfies Question, () => undefined);
+      this.#waiting.set(id, { resolve, reject, askedAt: performance.now() });
+      this.#watch ??= setTimeout(this.#lookAtOldest, this.#options.answerTimeoutMs);
+      if (this.#unsent.push({ id, token }) === 1) setImmediate(this.#send);
     });
   }
 
@@ -121,16 +131,32 @@ export class HelperProcess {
     clearTimeout(timer);
   }
 
+  readonly #send = (): void => {
+    const questions: readonly Question[] = this.#unsent;
+    this.#unsent = [];
+    // A channel that is closed means that `exit` follows, and it answers everybody who waits.
+    if (!this.#isGone) this.#child.send(questions as Question[], ignore);
+  };
+
   #take({ id, verdict, rssBytes }: Answer): void {
     this.#rssBytes = rssBytes ?? this.#rssBytes;
     if (verdict.kind !== 'accepted') this.#refusals++;
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) return;
     this.#waiting.delete(id);
-    clearTimeout(waiting.timer);
     waiting.resolve(verdict);
     if (this.#waiting.size === 0) this.#whenIdle?.();
   }
+
+  readonly #lookAtOldest = (): void => {
+    this.#watch = undefined;
+    const [oldest] = this.#waiting;
+    if (oldest === undefined) return;
+    const [id, { askedAt }] = oldest;
+    const leftMs = askedAt + this.#options.answerTimeoutMs - performance.now();
+    if (leftMs > 0) this.#watch = setTimeout(this.#lookAtOldest, Math.ceil(leftMs));
+    else this.#hung(id);
+  };
 
   /** The others it was asked learn of it by its end, and may be asked of the next one. */
   #hung(id: number): void {
@@ -143,12 +169,12 @@ export class HelperProcess {
   #gone(reason: string): void {
     if (this.#isGone) return;
     this.#isGone = true;
-    for (const { reject, timer } of this.#waiting.values()) {
-      clearTimeout(timer);
-      reject(new HelperGoneError(reason));
-    }
+    clearTimeout(this.#watch);
+    for (const { reject } of this.#waiting.values()) reject(new HelperGoneError(reason));
     this.#waiting.clear();
     this.#whenIdle?.();
     this.#options.onGone(reason);
   }
 }
+
+function ignore(): void {}

@@ -9,8 +9,15 @@ export function createInProcessJudge(settings: KerberosEnvironment): TicketJudge
   applyEnvironment(settings);
   const turns = new Turns();
   return {
-    judge: async (token: string, signal: AbortSignal): Promise<Verdict> =>
-      await turns.run(signal, async () => await judgeToken(token)),
+    judge: async (token: string, signal: AbortSignal): Promise<Verdict> => {
+      const turn = turns.enter(signal);
+      if (turn !== undefined) await turn;
+      try {
+        return await judgeToken(token);
+      } finally {
+        turns.leave();
+      }
+    },
     async [Symbol.asyncDispose]() {},
   };
 }

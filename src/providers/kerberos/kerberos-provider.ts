@@ -2,7 +2,7 @@
  * Accepts Kerberos tickets: looks into the token, has it judged, maps the principal, and asks the directory who that
  * is. Where the challenge is sent and what a browser is shown is the gateway's.
  */
-import type { Directory, LookupOutcome } from '../../directory/directory.ts';
+import type { Directory } from '../../directory/directory.ts';
 import { GatewayError } from '../../errors.ts';
 import type { Credential } from '../../identity/credential.ts';
 import type {
@@ -135,7 +135,7 @@ class KerberosProvider implements Provider {
       return known;
     }
     // Shared by everybody who brings the token now: one of them going away must not end it for the others.
-    const judging = this.#cache.judge(key, async () => await this.#ask(token, key));
+    const judging = this.#cache.judge(key, () => this.#ask(token, key));
     const verdict = await new Deadline(judgeTimeoutMs, attempt.signal).race(judging, overdue);
     if (verdict.kind !== 'unable') return verdict;
     throw new GatewayError('PROVIDER_MISCONFIGURED', `provider ${this.name}: ${verdict.detail}`, {
@@ -145,7 +145,6 @@ class KerberosProvider implements Provider {
 
   async #ask(token: string, fingerprint: string): Promise<Judgment> {
     const startedAt = performance.now();
-    const seconds = (): number => (performance.now() - startedAt) / 1_000;
     try {
       const verdict = await this.#judge.judge(token, this.#closing.signal);
       if (verdict.kind === 'refused' && verdict.reason === 'replay') {
@@ -157,13 +156,13 @@ class KerberosProvider implements Provider {
       }
       const result =
         verdict.kind === 'unable' ? 'error' : verdict.kind === 'refused' ? verdict.reason : 'accepted';
-      this.#record.count(result, seconds());
+      this.#record.count(result, secondsSince(startedAt));
       if (verdict.kind === 'refused') this.#record.explain(verdict.reason, { detail: verdict.detail });
       if (verdict.kind === 'unable') this.#record.explain(verdict.obstacle, { detail: verdict.detail });
       if (verdict.kind === 'accepted') this.#shared?.remember(fingerprint, verdict);
       return { verdict };
     } catch (error) {
-      this.#record.count('error', seconds());
+      this.#record.count('error', secondsSince(startedAt));
       throw error;
     }
   }
@@ -177,17 +176,13 @@ class KerberosProvider implements Provider {
     if (!this.#services.has(service)) return this.#reject('spn-mismatch', { service });
     const mapped = mapPrincipal(verdict.principal, this.#realms);
     if (mapped.kind === 'rejected') return this.#reject(mapped.reason, { principal: verdict.principal });
-    const person = await this.#find(mapped.username, signal);
+    const person = await this.#dependencies.directory?.find(mapped.username, signal);
     if (person?.kind === 'ended') return { kind: 'rejected', reason: person.reason };
     const principal =
       person === undefined
         ? namedPrincipal(this.name, mapped.principal, mapped.username)
         : toPrincipal(this.name, person.person);
     return { kind: 'authenticated', principal, headers: replyHeaders(verdict.reply) };
-  }
-
-  async #find(username: string, signal: AbortSignal): Promise<LookupOutcome | undefined> {
-    return await this.#dependencies.directory?.find(username, signal);
   }
 
   #reject(reason: TicketRejection, fields: Readonly<Record<string, string>> = {}): AuthenticationOutcome {
@@ -207,6 +202,10 @@ function createJudge(options: KerberosProviderOptions, dependencies: KerberosDep
   return options.isolation === 'none'
     ? createInProcessJudge(settings)
     : new HelperJudge({ settings, logger });
+}
+
+function secondsSince(startedAt: number): number {
+  return (performance.now() - startedAt) / 1_000;
 }
 
 function overdue(cause: unknown): GatewayError {

@@ -17,19 +17,22 @@ export class Turns {
     this.#limits = limits;
   }
 
-  /** Throws GatewayError PROVIDER_UNAVAILABLE when too many wait already, or when nobody waits for the result any more. */
-  async run<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+  /**
+   * Settles when it is the caller's turn, who has to `leave` after it; `undefined`: at once. Throws or rejects with
+   * GatewayError PROVIDER_UNAVAILABLE when too many wait already, or when nobody waits for the result any more.
+   */
+  enter(signal: AbortSignal): Promise<void> | undefined {
     if (signal.aborted) throw overdue(signal);
-    if (this.#running < this.#limits.atOnce) this.#running++;
-    else await this.#turn(signal);
-    try {
-      return await work();
-    } finally {
-      const [next] = this.#waiting;
-      // The place goes to the next one, so the count stays as it is.
-      if (next === undefined) this.#running--;
-      else next();
-    }
+    if (this.#running >= this.#limits.atOnce) return this.#turn(signal);
+    this.#running++;
+    return undefined;
+  }
+
+  leave(): void {
+    const [next] = this.#waiting;
+    // The place goes to the next one, so the count stays as it is.
+    if (next === undefined) this.#running--;
+    else next();
   }
 
   async #turn(signal: AbortSignal): Promise<void> {

@@ -45,8 +45,8 @@ export class VerdictCache {
   }
 
   /** One judgment for all who bring the token at the same time. Refusals are not remembered: they cost little. */
-  async judge(key: string, work: () => Promise<Judgment>): Promise<Verdict> {
-    return await this.#flights.run(key, async () => {
+  judge(key: string, work: () => Promise<Judgment>): Promise<Verdict> {
+    return this.#flights.run(key, async () => {
       const { verdict, forMs } = await work();
       if (verdict.kind === 'accepted') {
         this.#accepted.set(key, { verdict, untilMs: this.#clock.now() + (forMs ?? rememberedForMs) });

@@ -17,13 +17,13 @@ const accepted = (): Verdict => ({
 });
 
 function answer(id: number, verdict: Verdict, rssBytes?: number): void {
-  const message: Answer = { id, verdict, ...(rssBytes === undefined ? {} : { rssBytes }) };
+  const message: readonly Answer[] = [{ id, verdict, ...(rssBytes === undefined ? {} : { rssBytes }) }];
   // Nobody may be there any more to hear it.
   process.send?.(message, undefined, undefined, () => undefined);
   inHand--;
 }
 
-process.on('message', ({ id, token }: Question) => {
+function judge({ id, token }: Question): void {
   inHand++;
   const [what, argument] = token.split(':');
   if (what === 'crash') process.kill(process.pid, 'SIGSEGV');
@@ -32,7 +32,9 @@ process.on('message', ({ id, token }: Question) => {
   else if (what === 'replay') answer(id, { kind: 'refused', reason: 'replay', detail: 'as asked' });
   else if (what === 'swell') answer(id, accepted(), 1_000_000_000);
   else setTimeout(() => answer(id, accepted()), Number(argument ?? 0));
-});
+}
+
+process.on('message', (questions: readonly Question[]) => questions.forEach(judge));
 process.once('disconnect', () => process.exit());
 
 // The name of the keytab: `FILE:waits-for-/path` dies until the path exists.
