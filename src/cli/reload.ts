@@ -19,6 +19,7 @@ import type { GenerationOptions, WorkerPool } from '../processes/worker-pool.ts'
 import { type GeneratedPasswords, generatePasswords } from '../providers/local/generated-passwords.ts';
 import type { Hub } from '../state/hub.ts';
 import type { KeyRingFile } from '../state/key-ring-file.ts';
+import { workerEnvironment } from './worker-threads.ts';
 
 /** What the primary process opened at its start and holds until its end. */
 const fixedSections: readonly Section[] = ['management', 'state', 'keys'];
@@ -119,6 +120,7 @@ export function generation(
       generatedHashes: generated.hashes,
       keyRing: keys.ring,
     }),
+    environment: workerEnvironment(config),
     count: config.server.workers === 'auto' ? availableParallelism() : config.server.workers,
     drainTimeoutMs: config.server.drainTimeout,
   };

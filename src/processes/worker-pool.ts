@@ -49,6 +49,8 @@ export interface WorkerPoolOptions {
 export interface GenerationOptions {
   /** As they are when a worker starts. */
   readonly settings: () => WorkerSettings;
+  /** Added to the environment of this process. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly count: number;
   readonly drainTimeoutMs: number;
 }
@@ -196,7 +198,7 @@ export class WorkerPool {
 
   #fork(generation: Generation): void {
     const { hub, clock, logger, metrics } = this.#options;
-    const worker = cluster.fork();
+    const worker = cluster.fork(generation.environment);
     const channel = createProcessChannel(worker.process as ProcessEndpoint);
     const member: Member = {
       generation,

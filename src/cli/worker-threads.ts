@@ -1,0 +1,26 @@
+/** How many threads the pool of a worker has, where the configuration knows better than the launcher. */
+import type { Config } from '../config/schema.ts';
+
+/** Of the launcher, when the operator chose nothing. */
+const usualThreads = '16';
+/** The second one fills the pauses of the first. */
+const ticketThreads = '2';
+
+/**
+ * Variables of the environment of a worker. Tickets judged in the worker fight over libkrb5's locks, and waking one of
+ * many sleeping threads for each costs a third of a ticket (bench/kerberos.ts). Fewer threads only where nothing slow
+ * shares them: no hash of a password, no look-up of the name of a directory or an application.
+ */
+export function workerEnvironment(
+  { providers, applications }: Pick<Config, 'providers' | 'applications'>,
+  threads = process.env['UV_THREADPOOL_SIZE'],
+): Readonly<Record<string, string>> {
+  const judgesTicketsAlone =
+    providers.length > 0 &&
+    providers.every(
+      (provider) =>
+        provider.type === 'kerberos' && provider.isolation === 'none' && provider.directory === undefined,
+    ) &&
+    applications.every(({ upstream }) => upstream === undefined);
+  return judgesTicketsAlone && threads === usualThreads ? { UV_THREADPOOL_SIZE: ticketThreads } : {};
+}
