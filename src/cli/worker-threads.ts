@@ -3,12 +3,12 @@ import type { Config } from '../config/schema.ts';
 
 /** Of the launcher, when the operator chose nothing. */
 const usualThreads = '16';
-/** The second one fills the pauses of the first. */
-const ticketThreads = '2';
+/** Always awake while tickets come in; a second one would sleep or wait for libkrb5's locks most of the time. */
+const ticketThreads = '1';
 
 /**
  * Variables of the environment of a worker. Tickets judged in the worker fight over libkrb5's locks, and waking one of
- * many sleeping threads for each costs a third of a ticket (bench/kerberos.ts). Fewer threads only where nothing slow
+ * many sleeping threads for each costs as much as judging it (bench/kerberos.ts). Fewer threads only where nothing slow
  * shares them: no hash of a password, no look-up of the name of a directory or an application.
  */
 export function workerEnvironment(

@@ -16,7 +16,7 @@ const cases: readonly [
   threads: string | undefined,
   expected: string | undefined,
 ][] = [
-  ['tickets judged in the worker alone', part({ providers: [tickets], applications: [wiki] }), '16', '2'],
+  ['tickets judged in the worker alone', part({ providers: [tickets], applications: [wiki] }), '16', '1'],
   [
     'a helper process',
     part({ providers: [{ ...tickets, isolation: 'helper' }], applications: [wiki] }),
