@@ -112,18 +112,14 @@ export class Judge {
     switch (decision.kind) {
       case 'allow': {
         const completed = application.completed(view, principal, visit.startedAtMs);
-        const allow = (whole: View, answerHeaders: FlatHeaders): Verdict => ({
-          kind: 'allow',
-          application,
-          view: whole,
-          answerHeaders,
-          maxAgeSeconds,
-        });
-        if (ticket?.kind === 'accepted')
-          return Promise.all([completed, ticket.admit()]).then(([whole, headers]) => allow(whole, headers));
+        if (ticket?.kind === 'accepted') {
+          return Promise.all([completed, ticket.admit()]).then(([whole, headers]) =>
+            allowed(application, whole, headers, maxAgeSeconds),
+          );
+        }
         return completed instanceof Promise
-          ? completed.then((whole) => allow(whole, noHeaders))
-          : allow(completed, noHeaders);
+          ? completed.then((whole) => allowed(application, whole, noHeaders, maxAgeSeconds))
+          : allowed(application, completed, noHeaders, maxAgeSeconds);
       }
       case 'challenge':
         return this.#challenge(visit, original, application, asker, ticket);
@@ -186,6 +182,15 @@ export class Judge {
     });
     return refusal(403, { error: 'ACCESS_DENIED', title: 'Access denied' }, jsonHeaders);
   }
+}
+
+function allowed(
+  application: ProtectedApplication,
+  view: View,
+  answerHeaders: FlatHeaders,
+  maxAgeSeconds: number,
+): Verdict {
+  return { kind: 'allow', application, view, answerHeaders, maxAgeSeconds };
 }
 
 const noHeaders: FlatHeaders = [];
