@@ -15,6 +15,7 @@ export class Metrics {
   readonly #registry = new Registry();
   /** What processes counted that are gone. */
   #absorbed: MetricsReport = [];
+  #absorbing: Promise<void> = Promise.resolve();
 
   readonly httpRequests = new HotCounter({
     name: 'vratar_http_requests_total',
@@ -206,15 +207,26 @@ export class Metrics {
     return [...hot.map((metric) => metric.report()), ...(await this.#registry.getMetricsAsJSON())];
   }
 
-  /** Adds what a process counted that is gone now, so that no counter falls when it ends. Its gauges went with it. */
-  async absorb(report: MetricsReport): Promise<void> {
-    const merged = aggregate([this.#absorbed, report.filter(isCumulative)]);
-    this.#absorbed = await merged.getMetricsAsJSON();
+  /**
+   * Adds what a process counted that is gone now, so that no counter falls when it ends. Its gauges went with it.
+   * `onAdded` is called in the moment from which on it is part of `expose`.
+   */
+  async absorb(report: MetricsReport, onAdded: () => void): Promise<void> {
+    // One after the other: two workers that end together must not overwrite each other's sums.
+    this.#absorbing = this.#absorbing.then(async () => {
+      const merged = aggregate([this.#absorbed, report.filter(isCumulative)]);
+      const sums = await merged.getMetricsAsJSON();
+      this.#absorbed = sums;
+      onAdded();
+    });
+    await this.#absorbing;
   }
 
   /** Prometheus text format (version 0.0.4) of this process and `others` together. */
   async expose(others: readonly MetricsReport[] = []): Promise<{ contentType: string; body: string }> {
-    const merged = aggregate([await this.report(), this.#absorbed, ...others]);
+    // Taken before anything else can be added: `others` are as old.
+    const absorbed = this.#absorbed;
+    const merged = aggregate([await this.report(), absorbed, ...others]);
     return { contentType: Registry.PROMETHEUS_CONTENT_TYPE, body: await merged.metrics() };
   }
 

@@ -127,7 +127,10 @@ export class WorkerPool {
   async reports(): Promise<readonly WorkerReport[]> {
     const asked = [...this.#members.values()].filter(({ isListening }) => isListening);
     const answers = await Promise.allSettled(asked.map(async ({ calls }) => await calls.call('report')));
-    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    return answers.flatMap((answer, i) =>
+      // Who said farewell meanwhile is in the sums already.
+      answer.status === 'fulfilled' && asked[i]?.isListening === true ? [answer.value] : [],
+    );
   }
 
   /**
@@ -229,8 +232,9 @@ export class WorkerPool {
         },
         farewell: async (report) => {
           // Not asked any more: what it counted would be counted twice.
-          member.isListening = false;
-          await metrics.absorb(report);
+          await metrics.absorb(report, () => {
+            member.isListening = false;
+          });
         },
       },
       { onDefect: (method, error) => logger.error('worker.call-failed', { method, error }) },
