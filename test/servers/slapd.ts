@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -171,7 +171,11 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
     },
     kill: async () => await end('SIGKILL'),
     terminate: async () => await end('SIGTERM'),
-    stop: () => server?.kill('SIGSTOP'),
+    stop: () => {
+      if (server?.pid === undefined) return;
+      server.kill('SIGSTOP');
+      waitUntilStopped(server.pid);
+    },
     cont: () => server?.kill('SIGCONT'),
     restart: async () => {
       await end('SIGKILL');
@@ -328,4 +332,16 @@ function countConnections(log: string): number {
     );
   const closed = numbers('closed');
   return [...numbers('ACCEPT')].filter((number) => !closed.has(number)).length;
+}
+
+/** The signal takes effect thread by thread: one that runs may answer a question still. */
+function waitUntilStopped(pid: number): void {
+  const endAt = performance.now() + 5_000;
+  const isStopped = (thread: string): boolean => {
+    const text = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1');
+    return text.slice(text.lastIndexOf(')') + 2).startsWith('T');
+  };
+  while (!readdirSync(`/proc/${pid}/task`).every(isStopped)) {
+    if (performance.now() > endAt) throw new Error('slapd did not stop');
+  }
 }
