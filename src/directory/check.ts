@@ -119,7 +119,6 @@ async function checkServer(
     const wire = await reach(endpoint, { timeoutMs: defaultTimings.connectMs, signal });
     if (wire.socket instanceof TLSSocket) checkExpiry(wire.socket, clock.now(), report);
     connection = new LdapConnection(wire, {
-      connectTimeoutMs: defaultTimings.connectMs,
       operationTimeoutMs: options.timeout,
       slowAfterMs: options.timeout,
       maxBurstBytes: defaultTimings.maxBurstBytes,

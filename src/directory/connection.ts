@@ -7,8 +7,7 @@ import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { Secret } from '../lib/secret.ts';
 import { KnownTexts, malformed } from './ber.ts';
-import { dial, type Wire } from './dial.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Wire } from './dial.ts';
 import type { LdapEntry } from './entry.ts';
 import { failureOfResult, LdapFailure, resultCode } from './failures.ts';
 import { MessageFramer } from './framing.ts';
@@ -44,7 +43,6 @@ export interface BindAnswer {
 }
 
 export interface ConnectionOptions {
-  readonly connectTimeoutMs: number;
   readonly operationTimeoutMs: number;
   /** An operation that waits longer than this is reported once to `onSlow`. */
   readonly slowAfterMs: number;
@@ -98,16 +96,6 @@ export class LdapConnection {
   #alone: Operation | undefined;
   /** Its answer, believed once it is known that nothing follows. */
   #aloneResult: LdapResult | undefined;
-
-  /** Throws LdapFailure with stage `connect`. */
-  static async open(
-    endpoint: Endpoint,
-    options: ConnectionOptions,
-    signal: AbortSignal,
-  ): Promise<LdapConnection> {
-    const wire = await dial(endpoint, { timeoutMs: options.connectTimeoutMs, signal });
-    return new LdapConnection(wire, options);
-  }
 
   constructor({ socket, listen }: Wire, options: ConnectionOptions) {
     this.#socket = socket;

@@ -117,6 +117,32 @@ export function failureOfConnect(cause: unknown): LdapFailure {
   );
 }
 
+/** What needs a person: a refused service account or certificate, which time does not heal. */
+export function isMisconfiguration(cause: unknown): boolean {
+  return cause instanceof LdapFailure && cause.kind === 'config' && cause.stage === 'connect';
+}
+
+/** The service bind belongs to connecting: whoever waits for the connection has sent nothing yet. */
+export function asConnectFailure(error: unknown): unknown {
+  if (!(error instanceof LdapFailure) || error.stage === 'connect') return error;
+  const { kind, resultCode: code, cause } = error;
+  return new LdapFailure(error.message, { kind, stage: 'connect', resultCode: code, cause });
+}
+
+/** Of several failed proofs the one that says most: what needs a person before what time may heal. */
+export function worstOf(errors: readonly unknown[]): LdapFailure {
+  const failures = errors.filter((error): error is LdapFailure => error instanceof LdapFailure);
+  return (
+    failures.find(isMisconfiguration) ??
+    failures[0] ??
+    new LdapFailure('the server did not answer in time', {
+      kind: 'unavailable',
+      stage: 'connect',
+      cause: errors[0],
+    })
+  );
+}
+
 /** What callers outside this folder see. */
 export function toGatewayError(error: unknown, directory: string, retryAfterSeconds = 1): GatewayError {
   if (error instanceof GatewayError) return error;

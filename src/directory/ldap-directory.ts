@@ -70,7 +70,6 @@ const freshForMs = 2_000;
 /** "No such account" is believed this long: enough against a flood of guesses, short for a new colleague. */
 const unknownForMs = 10_000;
 const maxPeople = 10_000;
-const notReachedYet = { reason: 'not reached yet', isPending: true } as const;
 
 type CacheResult = 'hit' | 'miss' | 'stale' | 'negative';
 
@@ -208,26 +207,7 @@ class LdapDirectory implements Directory {
   }
 
   health(): DirectoryHealth {
-    const { whyEmpty } = this.#servers;
-    if (whyEmpty !== undefined) {
-      const { url, reason } = whyEmpty;
-      const pending = reason === undefined ? notReachedYet : { reason };
-      return { name: this.name, servers: [{ url, available: false, ...pending }] };
-    }
-    return {
-      name: this.name,
-      servers: this.#servers.current.map((server) => {
-        const available = server.isProven;
-        const { failure } = server;
-        const refusal = failure?.kind === 'config' ? failure.resultCode : undefined;
-        return {
-          url: server.endpoint.url,
-          available,
-          ...(failure === undefined ? (available ? {} : notReachedYet) : { reason: failure.message }),
-          ...(refusal === undefined ? {} : { refusal }),
-        };
-      }),
-    };
+    return { name: this.name, servers: this.#servers.health() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import { Resolver } from 'node:dns';
 import type { Logger } from '../observability/logger.ts';
+import type { DirectoryHealth } from './directory.ts';
 import { type Endpoint, endpointMaker, toEndpoints } from './endpoint.ts';
 import type { DirectoryOptions } from './options.ts';
 import type { LdapServer } from './server.ts';
@@ -19,6 +20,8 @@ export interface ServerListOptions {
   /** `index` is what metrics call the server. */
   readonly open: (endpoint: Endpoint, index: number) => LdapServer;
 }
+
+const notReachedYet = { reason: 'not reached yet', isPending: true } as const;
 
 interface Place {
   readonly server: LdapServer;
@@ -74,10 +77,22 @@ export class ServerList implements AsyncDisposable {
     this.#discovery?.hurry();
   }
 
-  /** Why there are no servers at all; without a reason: DNS has not answered yet. */
-  get whyEmpty(): { readonly url: string; readonly reason: string | undefined } | undefined {
-    if (this.#servers.length > 0 || this.#service === undefined) return undefined;
-    return { url: this.#service.record, reason: this.#discovery?.failure };
+  /** Each server, or the record that would name them while DNS has not. */
+  health(): DirectoryHealth['servers'] {
+    if (this.#servers.length === 0 && this.#service !== undefined) {
+      const reason = this.#discovery?.failure;
+      const pending = reason === undefined ? notReachedYet : { reason };
+      return [{ url: this.#service.record, available: false, ...pending }];
+    }
+    return this.#servers.map(({ endpoint: { url }, isProven: available, failure }) => {
+      const refusal = failure?.kind === 'config' ? failure.resultCode : undefined;
+      return {
+        url,
+        available,
+        ...(failure === undefined ? (available ? {} : notReachedYet) : { reason: failure.message }),
+        ...(refusal === undefined ? {} : { refusal }),
+      };
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -14,7 +14,7 @@ import { dial } from './dial.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { LdapEntry } from './entry.ts';
 import { dialAsExternal } from './external-bind.ts';
-import { LdapFailure, resultCode } from './failures.ts';
+import { asConnectFailure, isMisconfiguration, LdapFailure, resultCode, worstOf } from './failures.ts';
 import { isPresent } from './filter.ts';
 import type { OperationMetrics, OperationName } from './operation-metrics.ts';
 import { afterOwnTime } from './own-time.ts';
@@ -238,7 +238,6 @@ export class LdapServer implements AsyncDisposable {
     const startedAt = performance.now();
     const { operationTimeoutMs, timings, endpoint, metrics } = this.#options;
     const options = {
-      connectTimeoutMs,
       operationTimeoutMs,
       slowAfterMs: timings.slowAfterMs,
       maxBurstBytes: timings.maxBurstBytes,
@@ -397,29 +396,4 @@ export class LdapServer implements AsyncDisposable {
 
 async function isStillPending(work: Promise<unknown>, ms: number, signal: AbortSignal): Promise<boolean> {
   return await Promise.race([delay(ms, true, { signal }), work.then(() => false)]);
-}
-
-function isMisconfiguration(cause: unknown): boolean {
-  return cause instanceof LdapFailure && cause.kind === 'config' && cause.stage === 'connect';
-}
-
-/** The service bind belongs to connecting: whoever waits for the connection has sent nothing yet. */
-function asConnectFailure(error: unknown): unknown {
-  if (!(error instanceof LdapFailure) || error.stage === 'connect') return error;
-  const { kind, resultCode: code, cause } = error;
-  return new LdapFailure(error.message, { kind, stage: 'connect', resultCode: code, cause });
-}
-
-/** Of several failed proofs the one that says most: what needs a person before what time may heal. */
-function worstOf(errors: readonly unknown[]): LdapFailure {
-  const failures = errors.filter((error): error is LdapFailure => error instanceof LdapFailure);
-  return (
-    failures.find(isMisconfiguration) ??
-    failures[0] ??
-    new LdapFailure('the server did not answer in time', {
-      kind: 'unavailable',
-      stage: 'connect',
-      cause: errors[0],
-    })
-  );
 }

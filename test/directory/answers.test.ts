@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { LdapConnection } from '#src/directory/connection.ts';
+import { dial } from '#src/directory/dial.ts';
 import { type Endpoint, toEndpoints } from '#src/directory/endpoint.ts';
 import { activeDirectoryStatus } from '#src/directory/status.ts';
 import { defaultTimings } from '#src/directory/timings.ts';
@@ -71,14 +72,11 @@ async function bindAnswer(endpoint: Endpoint, dn: string, password: string): Pro
 }
 
 async function connect(endpoint: Endpoint): Promise<LdapConnection> {
-  const limits = { connectTimeoutMs: 3_000, operationTimeoutMs: 5_000, slowAfterMs: 5_000 };
+  const limits = { operationTimeoutMs: 5_000, slowAfterMs: 5_000 };
   const { maxBurstBytes } = defaultTimings;
   const events = { onSlow: () => undefined, onClose: () => undefined };
-  return await LdapConnection.open(
-    endpoint,
-    { ...limits, maxBurstBytes, ...events },
-    AbortSignal.timeout(5_000),
-  );
+  const wire = await dial(endpoint, { timeoutMs: 3_000, signal: AbortSignal.timeout(5_000) });
+  return new LdapConnection(wire, { ...limits, maxBurstBytes, ...events });
 }
 
 function endpointOf({ options }: RunningDirectory, change: Record<string, unknown> = {}): Endpoint {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { type ConnectionOptions, LdapConnection, type SearchRequest } from '#src/directory/connection.ts';
+import { dial } from '#src/directory/dial.ts';
 import { toEndpoints } from '#src/directory/endpoint.ts';
 import { equals } from '#src/directory/filter.ts';
 import { encodePasswordModify } from '#src/directory/password-encoding.ts';
@@ -44,7 +45,6 @@ async function open(script: Script, more: Partial<ConnectionOptions> = {}): Prom
   assert.ok(endpoint !== undefined);
   const events: string[] = [];
   const options = {
-    connectTimeoutMs: 5_000,
     operationTimeoutMs: 10_000,
     slowAfterMs: 10_000,
     maxBurstBytes: 100_000,
@@ -52,7 +52,8 @@ async function open(script: Script, more: Partial<ConnectionOptions> = {}): Prom
     onClose: () => void events.push('closed'),
     ...more,
   };
-  const connection = await LdapConnection.open(endpoint, options, AbortSignal.timeout(10_000));
+  const wire = await dial(endpoint, { timeoutMs: 5_000, signal: AbortSignal.timeout(10_000) });
+  const connection = new LdapConnection(wire, options);
   return {
     connection,
     requests: server.requests,
