@@ -142,5 +142,3 @@ export const managementOptions = z.strictObject({
 });
 
 export type ServerOptions = z.output<typeof serverOptions>;
-export type LimitOptions = ServerOptions['limits'];
-export type ManagementOptions = z.output<typeof managementOptions>;

@@ -9,8 +9,6 @@ export const stateOptions = z.strictObject({
     .describe('folder of the SQLite files and generated keys; created with mode 0700'),
 });
 
-export type StateOptions = z.output<typeof stateOptions>;
-
 export const keysOptions = z.strictObject({
   file: path
     .optional()
@@ -18,5 +16,3 @@ export const keysOptions = z.strictObject({
       'key ring that signs identity assertions, made at the first start; omitted: keys.json in state.directory',
     ),
 });
-
-export type KeysOptions = z.output<typeof keysOptions>;
