@@ -12,9 +12,9 @@ import { GatewayError } from './errors.ts';
 import { Credentials } from './gateway/credentials.ts';
 import type { GatewayDependencies } from './gateway/dependencies.ts';
 import { createHandler } from './gateway/handler.ts';
-import { guardIdentity } from './gateway/identity-guard.ts';
-import type { Mailbox, MailboxSurroundings, MailServerHealth } from './gateway/mailbox.ts';
-import { Negotiation } from './gateway/negotiation.ts';
+import type { Mailbox, MailboxSurroundings, MailServerHealth } from './gateway/mailbox/mailbox.ts';
+import { Negotiation } from './gateway/negotiate/negotiation.ts';
+import { guardIdentity } from './gateway/outgoing/identity-guard.ts';
 import { Overload } from './gateway/overload.ts';
 import { compileSnapshot, type Snapshot } from './gateway/snapshot.ts';
 import { WebSockets } from './gateway/web-sockets.ts';
@@ -276,7 +276,7 @@ async function openMailboxes(
   resources: AsyncDisposableStack,
 ): Promise<readonly Mailbox[]> {
   if (zimbra.length === 0) return [];
-  const { Mailbox } = await import('./gateway/mailbox.ts');
+  const { Mailbox } = await import('./gateway/mailbox/mailbox.ts');
   return zimbra.map((options) => resources.use(new Mailbox(options, surroundings)));
 }
 

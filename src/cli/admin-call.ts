@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { ConfigInvalidError, loadConfig } from '../config/load.ts';
-import { adminSocketName } from '../gateway/admin-commands.ts';
+import { adminSocketName } from '../gateway/operators/admin-commands.ts';
 import type { CommandIo } from './command-io.ts';
 import { exitInvalid } from './usage-mistake.ts';
 

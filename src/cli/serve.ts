@@ -6,9 +6,13 @@ import { formatProblem } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { DirectorySelfCheck } from '../directory/self-check.ts';
 import { GatewayError } from '../errors.ts';
-import { type AdminCommand, adminSocketName, createAdminHandler } from '../gateway/admin-commands.ts';
-import { createManagementHandler } from '../gateway/management.ts';
-import { createSessionCommands } from '../gateway/session-commands.ts';
+import {
+  type AdminCommand,
+  adminSocketName,
+  createAdminHandler,
+} from '../gateway/operators/admin-commands.ts';
+import { createManagementHandler } from '../gateway/operators/management.ts';
+import { createSessionCommands } from '../gateway/operators/session-commands.ts';
 import { removeRemnant } from '../http/bind.ts';
 import { type Listener, listen } from '../http/listener.ts';
 import type { ListenAddress } from '../http/options.ts';

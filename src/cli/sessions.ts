@@ -1,5 +1,5 @@
 /** `vratar sessions list|revoke`: who is signed in at the running gateway, and the end of it. */
-import type { RevocationReport } from '../gateway/session-commands.ts';
+import type { RevocationReport } from '../gateway/operators/session-commands.ts';
 import type { SessionOverview, SignedInPerson } from '../state/session-census.ts';
 import { callAdmin } from './admin-call.ts';
 import type { CommandIo } from './command-io.ts';

@@ -11,7 +11,7 @@ import type { Principal } from '../identity/principal.ts';
 import type { Logger } from '../observability/logger.ts';
 import { hopByHop } from '../proxy/hop-by-hop.ts';
 import type { Upstream } from '../proxy/upstream.ts';
-import { Assertions } from './assertions.ts';
+import { Assertions } from './outgoing/assertions.ts';
 import { type View, Views } from './view.ts';
 
 const methodNotAllowed: Decision = { kind: 'deny', reason: 'method-not-allowed', rule: undefined };

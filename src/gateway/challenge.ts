@@ -3,10 +3,10 @@ import type { Decision } from '../access/decision.ts';
 import type { FlatHeaders } from '../http/exchange.ts';
 import { isNavigation } from '../http/navigation.ts';
 import type { ProtectedApplication } from './application.ts';
-import { basicChallenge } from './basic-credential.ts';
-import type { Challengeable } from './challenge-policy.ts';
+import { basicChallenge } from './credentials/basic.ts';
 import type { TicketEffect } from './credentials.ts';
-import { type Negotiation, negotiateChallenge } from './negotiation.ts';
+import type { Challengeable } from './negotiate/challenge-policy.ts';
+import { type Negotiation, negotiateChallenge } from './negotiate/negotiation.ts';
 
 export interface ChallengeForm {
   /** Whether the client can be led to the sign-in page: a session would be accepted afterwards. */

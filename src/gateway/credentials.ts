@@ -8,10 +8,10 @@ import type { SessionCookie } from '../session/cookie.ts';
 import type { SessionLifecycle } from '../session/lifecycle.ts';
 import type { Session } from '../session/session.ts';
 import type { ProtectedApplication } from './application.ts';
-import { isBasic, readBasic } from './basic-credential.ts';
-import { isNegotiate, readNegotiate } from './negotiate-credential.ts';
-import type { Negotiation, TicketRefusal } from './negotiation.ts';
-import { sessionOf } from './session-of.ts';
+import { isBasic, readBasic } from './credentials/basic.ts';
+import { isNegotiate, readNegotiate } from './credentials/negotiate.ts';
+import { sessionOf } from './credentials/session-of.ts';
+import type { Negotiation, TicketRefusal } from './negotiate/negotiation.ts';
 
 /** Who a request is from, and how long that may be relied on without asking again; milliseconds since the epoch. */
 export interface Identified extends Pick<Session, 'servedUntilMs' | 'refreshDueAtMs'> {

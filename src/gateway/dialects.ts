@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { HeadersOptions } from '../headers/options.ts';
 import type { RequestHead } from '../http/request-head.ts';
-import { type OriginalRequest, originalRequest, splitUrl } from './original-request.ts';
+import { type OriginalRequest, originalRequest, splitUrl } from './addresses/original-request.ts';
 
 type NativeDialect = 'nginx' | 'traefik' | 'caddy' | 'haproxy' | 'envoy';
 

@@ -1,6 +1,6 @@
 /** Which addresses are questions of front proxies: the dialect behind a request target, in one look-up. */
 import type { Compatibility } from '../http/options.ts';
-import { compatibilityDialects } from './compatibility.ts';
+import { compatibilityDialects } from './compatibility/dialects.ts';
 import { type Dialect, nativeDialects } from './dialects.ts';
 
 export interface Endpoint {

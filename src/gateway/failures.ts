@@ -7,9 +7,9 @@ import { isNavigation } from '../http/navigation.ts';
 import { leaveBody } from '../http/unread-body.ts';
 import { languageParameter } from '../portal/language.ts';
 import type { Session } from '../session/session.ts';
-import type { CsrfGuard } from './csrf.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import { languageOf } from './language-of.ts';
+import type { CsrfGuard } from './sign-in/csrf.ts';
 import type { Surface, Traffic } from './traffic.ts';
 
 const mailboxFailures: Readonly<Record<string, 'missing' | 'refused'>> = {

@@ -2,10 +2,10 @@
 
 import { type Exchange, type FlatHeaders, reply } from '../http/exchange.ts';
 import type { RequestHead, SingleField } from '../http/request-head.ts';
-import { withCacheHint } from './cache-hints.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import type { Dialect, Site } from './dialects.ts';
 import type { Endpoint } from './endpoints.ts';
+import { withCacheHint } from './outgoing/cache-hints.ts';
 import type { Traffic } from './traffic.ts';
 import { invalidOriginal, Judge, type Verdict } from './verdict.ts';
 

@@ -9,20 +9,20 @@ import { HeadReader } from '../http/request-head.ts';
 import { parseTarget } from '../http/target.ts';
 import type { Upgrade } from '../http/upgrade.ts';
 import { plainAddress } from '../lib/address-set.ts';
+import { requestOrigin } from './addresses/request-origin.ts';
+import { MovedPages } from './compatibility/moved-page.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import { compileEndpoints } from './endpoints.ts';
 import { Failures } from './failures.ts';
 import { ForwardAuth } from './forward-auth.ts';
-import { KeptFormDesk } from './kept-form-desk.ts';
-import { KeptFormPage } from './kept-form-page.ts';
-import { MailboxDoor } from './mailbox-door.ts';
-import { MovedPages } from './moved-page.ts';
-import { createCsrfGuard, ownCookieNames } from './own-cookies.ts';
+import { KeptFormDesk } from './kept-form/desk.ts';
+import { KeptFormPage } from './kept-form/page.ts';
+import { MailboxDoor } from './mailbox/door.ts';
+import { ticketHeadFault } from './negotiate/ticket-head.ts';
+import { createCsrfGuard, ownCookieNames } from './outgoing/own-cookies.ts';
 import { Portal } from './portal.ts';
-import { requestOrigin } from './request-origin.ts';
 import { ReverseProxy } from './reverse-proxy.ts';
-import { SignIn } from './sign-in.ts';
-import { ticketHeadFault } from './ticket-head.ts';
+import { SignIn } from './sign-in/sign-in.ts';
 import { type Surface, Traffic } from './traffic.ts';
 
 /** Peers of a unix socket have no address: whoever may open the file is on this machine. */

@@ -7,21 +7,21 @@ import { languageCookie, languageParameter, parseLanguage } from '../portal/lang
 import type { PageReply } from '../portal/pages.ts';
 import type { PortalTile } from '../portal/portal-page.ts';
 import type { Session } from '../session/session.ts';
-import type { CsrfGuard } from './csrf.ts';
+import { applicationUrl } from './addresses/public-origin.ts';
+import type { RequestOrigin } from './addresses/request-origin.ts';
+import { allowedReturnTarget } from './addresses/return-to.ts';
+import { negotiateLocation } from './addresses/sign-in-location.ts';
+import { sessionOf } from './credentials/session-of.ts';
 import type { GatewayDependencies } from './dependencies.ts';
-import { keptFormPath } from './kept-form-desk.ts';
-import type { KeptFormPage } from './kept-form-page.ts';
+import { keptFormPath } from './kept-form/desk.ts';
+import type { KeptFormPage } from './kept-form/page.ts';
 import { languageOf } from './language-of.ts';
-import type { MailboxDoor } from './mailbox-door.ts';
-import { NegotiatePage } from './negotiate-page.ts';
-import { noSsoSeconds } from './no-sso-cookie.ts';
-import { PasswordChange } from './password-change.ts';
-import { applicationUrl } from './public-origin.ts';
-import type { RequestOrigin } from './request-origin.ts';
-import { allowedReturnTarget } from './return-to.ts';
-import { sessionOf } from './session-of.ts';
-import type { SignIn } from './sign-in.ts';
-import { negotiateLocation } from './sign-in-location.ts';
+import type { MailboxDoor } from './mailbox/door.ts';
+import { noSsoSeconds } from './negotiate/no-sso-cookie.ts';
+import { NegotiatePage } from './negotiate/page.ts';
+import type { CsrfGuard } from './sign-in/csrf.ts';
+import { PasswordChange } from './sign-in/password-change.ts';
+import type { SignIn } from './sign-in/sign-in.ts';
 import type { Traffic } from './traffic.ts';
 
 /** A request for one of the gateway's own addresses. */

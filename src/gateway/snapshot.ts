@@ -6,8 +6,8 @@ import { AddressSet } from '../lib/address-set.ts';
 import type { Logger } from '../observability/logger.ts';
 import { SlowClients } from '../proxy/slow-clients.ts';
 import type { Upstream } from '../proxy/upstream.ts';
+import { type PublicOrigin, parsePublicUrl } from './addresses/public-origin.ts';
 import { ProtectedApplication, type Signing } from './application.ts';
-import { type PublicOrigin, parsePublicUrl } from './public-origin.ts';
 
 export interface Snapshot extends AsyncDisposable {
   readonly portalPath: string;

@@ -1,6 +1,6 @@
 /** Three words about the whole gateway, from what its processes report. A directory that is away only degrades it. */
 import type { WorkerReport } from '../compose.ts';
-import type { DependencyState, Readiness } from '../gateway/management.ts';
+import type { DependencyState, Readiness } from '../gateway/operators/management.ts';
 
 export interface ReadinessFacts {
   readonly isDraining: boolean;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { GatewayError } from '#src/errors.ts';
-import { readBasic } from '#src/gateway/basic-credential.ts';
+import { readBasic } from '#src/gateway/credentials/basic.ts';
 import { Metrics } from '#src/observability/metrics.ts';
 import { createSignInChain, type SignInChain } from '#src/providers/chain.ts';
 import { type RememberedSignIn, RequestSignIn } from '#src/providers/request-sign-in.ts';

@@ -1,8 +1,8 @@
 /** Works out what should hold on the probed site: which pages need a sign-in, which headers are the gateway's. */
 import { Applications } from '../../access/applications.ts';
 import type { Config } from '../../config/schema.ts';
+import { originalRequest } from '../../gateway/addresses/original-request.ts';
 import { ProtectedApplication } from '../../gateway/application.ts';
-import { originalRequest } from '../../gateway/original-request.ts';
 import { assertionHeader } from '../../headers/asserted.ts';
 import { groupsOverflowHeader } from '../../headers/inject.ts';
 import { presets } from '../../headers/presets.ts';
