@@ -23,7 +23,8 @@ import { type OriginalRequest, originalRequest } from './addresses/original-requ
 import type { ProtectedApplication } from './application.ts';
 import { isNegotiate } from './credentials/negotiate.ts';
 import type { GatewayDependencies } from './dependencies.ts';
-import { createCsrfGuard, ownCookieNames } from './outgoing/own-cookies.ts';
+import { ownCookieNames } from './outgoing/own-cookies.ts';
+import { createCsrfGuard } from './sign-in/csrf.ts';
 import { Traffic } from './traffic.ts';
 import { type Asker, invalidOriginal, Judge, type Verdict } from './verdict.ts';
 import type { View } from './view.ts';

@@ -16,7 +16,7 @@ import { challengeForm, withTicket } from './challenge.ts';
 import type { Identified, TicketEffect } from './credentials.ts';
 import type { GatewayDependencies } from './dependencies.ts';
 import { verdictMaxAge } from './outgoing/cache-hints.ts';
-import { createCsrfGuard } from './outgoing/own-cookies.ts';
+import { createCsrfGuard } from './sign-in/csrf.ts';
 import { SignIn } from './sign-in/sign-in.ts';
 import type { Traffic } from './traffic.ts';
 import type { View } from './view.ts';

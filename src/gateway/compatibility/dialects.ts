@@ -1,7 +1,4 @@
-/**
- * The drop-in paths of oauth2-proxy and Authelia, for front proxies that are configured for them: rows of the dialect
- * table, and the addresses that lead people to the portal.
- */
+/** The drop-in paths of oauth2-proxy and Authelia, for front proxies configured for them: rows of the dialect table. */
 import type { IncomingMessage } from 'node:http';
 import { compileGroups } from '../../access/conditions.ts';
 import { parseAuthority } from '../../http/host.ts';
@@ -56,12 +53,6 @@ export const compatibilityDialects: Record<Compatibility, readonly Dialect[]> = 
       vary: undefined,
     },
   ],
-};
-
-/** Addresses that oauth2-proxy's users link to, and the page of the portal each leads to. */
-export const compatibilityPages: Record<Compatibility, Readonly<Record<string, 'login' | 'logout'>>> = {
-  'oauth2-proxy': { '/oauth2/start': 'login', '/oauth2/sign_in': 'login', '/oauth2/sign_out': 'logout' },
-  authelia: {},
 };
 
 /**

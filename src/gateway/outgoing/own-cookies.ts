@@ -3,14 +3,7 @@ import { languageCookieName } from '../../portal/language.ts';
 import type { GatewayDependencies } from '../dependencies.ts';
 import { KeptFormCookie } from '../kept-form/cookie.ts';
 import { MailMark } from '../mailbox/mark.ts';
-import { CsrfGuard } from '../sign-in/csrf.ts';
-
-export function createCsrfGuard({
-  snapshot,
-  sessionCookie,
-}: Pick<GatewayDependencies, 'snapshot' | 'sessionCookie'>): CsrfGuard {
-  return new CsrfGuard(sessionCookie.name.replace(/^__Host-/, ''), snapshot.publicOrigin.scheme === 'https');
-}
+import type { CsrfGuard } from '../sign-in/csrf.ts';
 
 /** Each name costs every request with a cookie a little, so only those that may be there. */
 export function ownCookieNames(

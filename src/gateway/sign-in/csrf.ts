@@ -9,6 +9,7 @@ import { parseAuthority } from '../../http/host.ts';
 import { cookieValue } from '../../lib/cookie-header.ts';
 import { splitUrl } from '../addresses/original-request.ts';
 import type { RequestOrigin } from '../addresses/request-origin.ts';
+import type { GatewayDependencies } from '../dependencies.ts';
 
 /** 16 random bytes as base64url. */
 const tokenPattern = /^[A-Za-z0-9_-]{22}$/;
@@ -59,6 +60,13 @@ export class CsrfGuard {
       throw new GatewayError('CSRF_MISMATCH', 'the form has a foreign origin');
     }
   }
+}
+
+export function createCsrfGuard({
+  snapshot,
+  sessionCookie,
+}: Pick<GatewayDependencies, 'snapshot' | 'sessionCookie'>): CsrfGuard {
+  return new CsrfGuard(sessionCookie.name.replace(/^__Host-/, ''), snapshot.publicOrigin.scheme === 'https');
 }
 
 function areEqual(a: string, b: string): boolean {

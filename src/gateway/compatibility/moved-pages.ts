@@ -6,7 +6,12 @@ import type { RequestOrigin } from '../addresses/request-origin.ts';
 import { allowedReturnTarget } from '../addresses/return-to.ts';
 import { signInLocation } from '../addresses/sign-in-location.ts';
 import type { Snapshot } from '../snapshot.ts';
-import { compatibilityPages } from './dialects.ts';
+
+/** Addresses that people still link to, and the page of the portal each leads to. */
+const pagesByGateway: Record<Compatibility, Readonly<Record<string, 'login' | 'logout'>>> = {
+  'oauth2-proxy': { '/oauth2/start': 'login', '/oauth2/sign_in': 'login', '/oauth2/sign_out': 'logout' },
+  authelia: {},
+};
 
 /** oauth2-proxy's name for the page that was asked for, as its nginx configuration sends it. */
 const returnField = 'x-auth-request-redirect';
@@ -17,7 +22,7 @@ export class MovedPages {
 
   constructor(snapshot: Snapshot, compatibility: readonly Compatibility[]) {
     this.#snapshot = snapshot;
-    this.#pages = new Map(compatibility.flatMap((name) => Object.entries(compatibilityPages[name])));
+    this.#pages = new Map(compatibility.flatMap((name) => Object.entries(pagesByGateway[name])));
   }
 
   /** Where the request is led to; `undefined`: it is for nobody's old page. */
