@@ -18,6 +18,7 @@ import { promisify } from 'node:util';
 import { backup } from '#src/cli/backup.ts';
 import { createPasswordHash } from '#src/providers/password-hash.ts';
 import { type GatewayProcess, startGatewayProcess } from '#test/servers/gateway.ts';
+import { type CommandRun, runCommand } from '#test/support/command-run.ts';
 import { ask, Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 
@@ -51,15 +52,8 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function command(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const code = await backup(argv, {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (err += text) },
-    env: { VRATAR_CONFIG: join(site, 'vratar.yaml') },
-  });
-  return { code, out, err };
+async function command(...argv: string[]): Promise<CommandRun> {
+  return await runCommand(backup, argv, { env: { VRATAR_CONFIG: join(site, 'vratar.yaml') } });
 }
 
 async function signedIn(to: GatewayProcess): Promise<Visitor> {

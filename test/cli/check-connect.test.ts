@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { check } from '#src/cli/check.ts';
 import { type Slapd, startSlapd } from '#test/servers/slapd.ts';
 import { peopleBase, service } from '#test/servers/slapd-data.ts';
+import { runCommand } from '#test/support/command-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vratar-connect-'));
 let slapd: Slapd;
@@ -43,13 +44,10 @@ ${(changes.servers ?? [slapd.secureUrl]).map((url) => `      - ${url}\n`).join('
 providers: [ { name: corp, type: ldap, directory: corp } ]
 `,
   );
-  let out = '';
-  const code = await check(['--connect', '--config', file], {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (out += text) },
+  const { code, printed } = await runCommand(check, ['--connect', '--config', file], {
     env: { BIND: changes.password ?? service.password },
   });
-  const lines = out.split('\n').filter((line) => line !== '' && !line.startsWith('note: '));
+  const lines = printed.split('\n').filter((line) => line !== '' && !line.startsWith('note: '));
   return { code, lines: lines.map((line) => line.replaceAll(`${folder}/`, '')) };
 }
 

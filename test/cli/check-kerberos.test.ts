@@ -9,6 +9,7 @@ import { checkTickets, isSecureExecution } from '#src/providers/kerberos/check.t
 import { kerberosProviderOptions } from '#src/providers/kerberos/options.ts';
 import { keytabEntry, keytabFile } from '#test/providers/kerberos/built-keytab.ts';
 import { startKdc } from '#test/servers/kdc.ts';
+import { runCommand } from '#test/support/command-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vratar-check-kerberos-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -34,13 +35,8 @@ applications:
   - { name: wiki, hosts: [${changes.hosts ?? 'gw.localhost'}], rules: [ { access: authenticated } ] }
 `,
   );
-  let out = '';
-  const code = await check(['--connect', '--config', file], {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (out += text) },
-    env: {},
-  });
-  const lines = out
+  const { code, printed } = await runCommand(check, ['--connect', '--config', file], { env: {} });
+  const lines = printed
     .split('\n')
     .filter((line) => /sso: |providers\[0\]/.test(line) && !line.includes('sso: kerberos'))
     .map((line) => line.replaceAll(`${folder}/`, '').replace(/vratar\.yaml:\d+:\d+ /, ''));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { check } from '#src/cli/check.ts';
 import { key, startMail } from '#test/preauth/site.ts';
+import { runCommand } from '#test/support/command-run.ts';
 import { freePort } from '#test/support/free-port.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vratar-mail-'));
@@ -25,14 +26,8 @@ zimbra:
     ${more}
 `,
   );
-  let out = '';
-  const write = (text: string): unknown => (out += text);
-  const code = await check(['--connect', '--config', file], {
-    stdout: { write },
-    stderr: { write },
-    env: { KEY: key },
-  });
-  return { code, out: out.replaceAll(`${folder}/`, '').replaceAll(url, 'URL') };
+  const { code, printed } = await runCommand(check, ['--connect', '--config', file], { env: { KEY: key } });
+  return { code, out: printed.replaceAll(`${folder}/`, '').replaceAll(url, 'URL') };
 }
 
 test('a mail server that answers is said to, and the summary names it', async () => {

@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import { check } from '#src/cli/check.ts';
 import { runtimeNote } from '#src/cli/runtime-note.ts';
 import { schema } from '#src/cli/schema.ts';
+import { runCommand } from '#test/support/command-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vratar-check-'));
 after(() => {
@@ -20,13 +21,7 @@ interface Run {
 }
 
 async function run(argv: readonly string[], env: Record<string, string> = {}): Promise<Run> {
-  let out = '';
-  let err = '';
-  const code = await check(argv, {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (err += text) },
-    env,
-  });
+  const { code, out, err } = await runCommand(check, argv, { env });
   const lines = out.split('\n').filter((line) => line !== '' && !line.startsWith('note: '));
   return { code, out: lines.map((line) => line.replaceAll(`${folder}/`, '')), err };
 }
@@ -165,8 +160,7 @@ for (const [version, isNoted] of [
 }
 
 test('prints the schema as JSON', async () => {
-  let out = '';
-  const io = { stdout: { write: (text: string) => (out += text) }, stderr: { write: () => true }, env: {} };
-  assert.equal(await schema([], io), 0);
+  const { code, out } = await runCommand(schema, [], { env: {} });
+  assert.equal(code, 0);
   assert.equal((JSON.parse(out) as { title: string }).title, 'Vratar configuration');
 });

@@ -16,16 +16,11 @@ import {
 } from '#test/servers/directory-kinds.ts';
 import { startSlapd } from '#test/servers/slapd.ts';
 import { groupsBase, peopleBase, service } from '#test/servers/slapd-data.ts';
+import { type CommandRun, runCommand } from '#test/support/command-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vratar-directory-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 let files = 0;
-
-interface Run {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
 
 function writeConfig(
   directories: readonly Record<string, unknown>[],
@@ -50,17 +45,10 @@ function writeConfig(
   return file;
 }
 
-async function run(argv: readonly string[], password = ''): Promise<Run> {
+async function run(argv: readonly string[], password = ''): Promise<CommandRun> {
   const stdin = new PassThrough();
   stdin.end(`${password}\nsomething else\n`);
-  const run = { out: '', err: '' };
-  const code = await directory(argv, {
-    env: {},
-    stdin,
-    stdout: { write: (text) => (run.out += text) },
-    stderr: { write: (text) => (run.err += text) },
-  });
-  return { code, ...run };
+  return await runCommand(directory, argv, { env: {}, stdin });
 }
 
 async function report(

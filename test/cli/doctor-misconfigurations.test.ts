@@ -198,18 +198,18 @@ describe('vratar doctor', () => {
   ];
   for (const { name, finds, says, mends, argv = () => [], ...plant } of plants) {
     test(`finds ${name} and prints what mends it`, async () => {
-      const { code, stdout, stderr } = await examine(gateway, {
+      const { code, out, err } = await examine(gateway, {
         ...plant,
         argv: (addresses) => ['--public=/public/x', ...argv(addresses)],
       });
-      assert.equal(stderr, '');
-      assert.match(stdout, says);
-      assert.ok(stdout.slice(stdout.indexOf('What mends it')).includes(`\n${mends}`), stdout);
-      const failed = stdout.split('\n').flatMap((line) => (/^# (.+?): /.exec(line) ?? []).slice(1));
+      assert.equal(err, '');
+      assert.match(out, says);
+      assert.ok(out.slice(out.indexOf('What mends it')).includes(`\n${mends}`), out);
+      const failed = out.split('\n').flatMap((line) => (/^# (.+?): /.exec(line) ?? []).slice(1));
       assert.deepEqual(
         failed.length,
         finds.length,
-        `more than what was planted: ${failed.join(' | ')}\n${stdout}`,
+        `more than what was planted: ${failed.join(' | ')}\n${out}`,
       );
       assert.equal(code, 1);
     });

@@ -17,7 +17,7 @@ import type { TestGateway } from '#test/servers/gateway.ts';
 import { startHaproxy } from '#test/servers/haproxy.ts';
 import { protectedServer, startNginx } from '#test/servers/nginx.ts';
 import { freePort } from '#test/support/free-port.ts';
-import { examine, lineOf, type Result, run } from './examination.ts';
+import { examine, lineOf, run } from './examination.ts';
 
 let gateway: TestGateway;
 let folder: string;
@@ -39,13 +39,13 @@ describe('vratar doctor', () => {
     ['told by hand', () => ['--public=/public/x', '--path=/admin/x']],
   ] as const) {
     test(`finds nothing to mend behind the shipped snippets, ${name}`, async () => {
-      const { code, stdout, stderr } = await examine(gateway, { argv });
-      assert.equal(stderr, '');
-      assert.deepEqual(lineOf(stdout, 'FAIL'), [], stdout);
-      assert.deepEqual(lineOf(stdout, 'not tried'), [
+      const { code, out, err } = await examine(gateway, { argv });
+      assert.equal(err, '');
+      assert.deepEqual(lineOf(out, 'FAIL'), [], out);
+      assert.deepEqual(lineOf(out, 'not tried'), [
         'not tried  the application is reached through the front proxy only (no --direct URL given)',
       ]);
-      assert.equal(lineOf(stdout, 'ok').length, 14);
+      assert.equal(lineOf(out, 'ok').length, 14);
       assert.equal(code, 0);
     });
   }
@@ -58,7 +58,7 @@ describe('vratar doctor', () => {
     test(`finds nothing to mend behind the shipped snippets for ${name}`, async () => {
       const application = `127.0.0.1:${await freePort()}`;
       await using proxy = await start({ gateway: `127.0.0.1:${gateway.port}`, application });
-      const { code, stdout } = await run(
+      const { code, out } = await run(
         [
           `--through=http://app.example.test:${proxy.port}/spaces`,
           `--connect=127.0.0.1:${proxy.port}`,
@@ -69,8 +69,8 @@ describe('vratar doctor', () => {
         ],
         gateway.passwords.get('staff:alice'),
       );
-      assert.deepEqual(lineOf(stdout, 'FAIL'), [], stdout);
-      assert.equal(lineOf(stdout, 'ok').length, 14, stdout);
+      assert.deepEqual(lineOf(out, 'FAIL'), [], out);
+      assert.equal(lineOf(out, 'ok').length, 14, out);
       assert.equal(code, 0);
     });
   }
@@ -87,7 +87,7 @@ describe('vratar doctor', () => {
       applications: [whoami],
     });
     await using _ = alone;
-    const { code, stdout } = await run(
+    const { code, out } = await run(
       [
         `--through=http://app.example.test:${alone.port}/spaces`,
         `--connect=127.0.0.1:${alone.port}`,
@@ -96,9 +96,9 @@ describe('vratar doctor', () => {
       ],
       alone.passwords.get('staff:alice'),
     );
-    assert.deepEqual(lineOf(stdout, 'FAIL'), [], stdout);
-    assert.equal(lineOf(stdout, 'ok').length, 13, stdout);
-    assert.match(stdout, /^not tried {2}a body goes to the application alone \(no question shows/m);
+    assert.deepEqual(lineOf(out, 'FAIL'), [], out);
+    assert.equal(lineOf(out, 'ok').length, 13, out);
+    assert.match(out, /^not tried {2}a body goes to the application alone \(no question shows/m);
     assert.equal(code, 0);
   });
 
@@ -110,7 +110,7 @@ describe('vratar doctor', () => {
       gateway: `127.0.0.1:${gateway.port}`,
       servers: (port) => protectedServer({ port, application: `http://${echo}`, certificate }),
     });
-    const command = async (environment: Record<string, string>): Promise<Result> => {
+    const command = async (environment: Record<string, string>) => {
       const launcher = fileURLToPath(new URL('../../src/launcher.mjs', import.meta.url));
       const child = spawn(
         process.execPath,
@@ -127,33 +127,33 @@ describe('vratar doctor', () => {
       );
       child.stdin.end(`${gateway.passwords.get('staff:alice')}\n`);
       const exited = once(child, 'close');
-      const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+      const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
       const [code] = (await exited) as [number];
-      return { code, stdout, stderr };
+      return { code, out, err };
     };
     const believed = await command({ NODE_EXTRA_CA_CERTS: authority.caFile });
-    assert.deepEqual(lineOf(believed.stdout, 'FAIL'), [], believed.stdout);
-    assert.equal(believed.code, 0, believed.stderr);
+    assert.deepEqual(lineOf(believed.out, 'FAIL'), [], believed.out);
+    assert.equal(believed.code, 0, believed.err);
     const doubtful = await command({});
     assert.equal(doubtful.code, 1);
-    assert.match(doubtful.stderr, /^vratar doctor: .*certificate/);
+    assert.match(doubtful.err, /^vratar doctor: .*certificate/);
   });
 
   test('says why it tried less: nobody signed in, no open page, no whoami page', async () => {
     const nobody = await examine(gateway, { argv: () => ['--user=nobody'] });
-    assert.equal(nobody.code, 0, nobody.stdout);
+    assert.equal(nobody.code, 0, nobody.out);
     assert.match(
-      nobody.stdout,
+      nobody.out,
       /not tried .*the sign-in of nobody was refused \(401\), and no open page is known/,
     );
   });
 
   test('says that the front proxy is not reached, and does not call that protection', async () => {
     const port = await freePort();
-    const { code, stdout, stderr } = await run([`--through=http://127.0.0.1:${port}/`]);
+    const { code, out, err } = await run([`--through=http://127.0.0.1:${port}/`]);
     assert.equal(code, 1);
-    assert.equal(stdout, '');
-    assert.match(stderr, /ECONNREFUSED/);
+    assert.equal(out, '');
+    assert.match(err, /ECONNREFUSED/);
   });
 
   for (const argv of [
@@ -165,16 +165,16 @@ describe('vratar doctor', () => {
     ['--through=http://a/', '--unknown'],
   ]) {
     test(`refuses the arguments ${JSON.stringify(argv)}`, async () => {
-      const { code, stderr } = await run(argv);
+      const { code, err } = await run(argv);
       assert.equal(code, 64);
-      assert.match(stderr, /^vratar doctor: /);
+      assert.match(err, /^vratar doctor: /);
     });
   }
 
   test('refuses a configuration that has no such application', async () => {
-    const { code, stderr } = await run(['--through=http://other.example.test/', `--config=${config}`]);
+    const { code, err } = await run(['--through=http://other.example.test/', `--config=${config}`]);
     assert.equal(code, 78);
-    assert.match(stderr, /no application at http:\/\/other\.example\.test\//);
+    assert.match(err, /no application at http:\/\/other\.example\.test\//);
   });
 });
 

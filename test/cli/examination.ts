@@ -3,25 +3,13 @@ import { PassThrough } from 'node:stream';
 import { doctor } from '#src/cli/doctor.ts';
 import type { TestGateway } from '#test/servers/gateway.ts';
 import { type NginxOptions, protectedServer, startNginx } from '#test/servers/nginx.ts';
+import { type CommandRun, runCommand } from '#test/support/command-run.ts';
 import { freePort } from '#test/support/free-port.ts';
 
-export interface Result {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-export async function run(argv: readonly string[], password = ''): Promise<Result> {
+export async function run(argv: readonly string[], password = ''): Promise<CommandRun> {
   const stdin = new PassThrough();
   stdin.end(`${password}\n`);
-  const written = { stdout: '', stderr: '' };
-  const code = await doctor(argv, {
-    env: {},
-    stdin,
-    stdout: { write: (text) => (written.stdout += text) },
-    stderr: { write: (text) => (written.stderr += text) },
-  });
-  return { code, ...written };
+  return await runCommand(doctor, argv, { env: {}, stdin });
 }
 
 export interface Plant {
@@ -37,7 +25,7 @@ export interface Plant {
 export async function examine(
   gateway: TestGateway,
   { spoil, server = '', location = '', argv = () => [] }: Plant,
-): Promise<Result> {
+): Promise<CommandRun> {
   const echo = `127.0.0.1:${await freePort()}`;
   await using nginx = await startNginx({
     gateway: `127.0.0.1:${gateway.port}`,
@@ -61,5 +49,5 @@ export async function examine(
 }
 
 /** Lines that begin with an outcome. */
-export const lineOf = (stdout: string, word: string): readonly string[] =>
-  stdout.split('\n').filter((line) => line.startsWith(word));
+export const lineOf = (out: string, word: string): readonly string[] =>
+  out.split('\n').filter((line) => line.startsWith(word));

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { explain } from '#src/cli/explain.ts';
+import { type CommandRun, runCommand } from '#test/support/command-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vratar-explain-'));
 after(() => {
@@ -37,15 +38,8 @@ applications:
 `,
 );
 
-async function run(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const code = await explain(['--config', file, ...argv], {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (err += text) },
-    env: {},
-  });
-  return { code, out, err };
+async function run(...argv: string[]): Promise<CommandRun> {
+  return await runCommand(explain, ['--config', file, ...argv], { env: {} });
 }
 
 const wiki = 'https://wiki.example.com';

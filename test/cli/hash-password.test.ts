@@ -4,24 +4,14 @@ import { PassThrough } from 'node:stream';
 import { describe, test } from 'node:test';
 import { hashPassword } from '#src/cli/hash-password.ts';
 import { PasswordVerifier, parsePasswordHash } from '#src/providers/password-hash.ts';
-
-interface Result {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+import { type CommandRun, runCommand } from '#test/support/command-run.ts';
 
 /** `typed`: what a person at a terminal types, line by line; otherwise the whole input of a pipe. */
-async function run(input: string, { argv = [] as string[], isTTY = false } = {}): Promise<Result> {
+async function run(input: string, { argv = [] as string[], isTTY = false } = {}): Promise<CommandRun> {
   const stdin = Object.assign(new PassThrough(), { isTTY, setRawMode: () => stdin });
-  const written = { stdout: '', stderr: '' };
-  const done = hashPassword(argv, {
-    stdin,
-    stdout: { write: (text) => (written.stdout += text) },
-    stderr: { write: (text) => (written.stderr += text) },
-  });
+  const done = runCommand(hashPassword, argv, { stdin });
   stdin.end(input);
-  return { code: await done, ...written };
+  return await done;
 }
 
 async function verifies(phc: string, password: string): Promise<boolean> {
@@ -33,18 +23,18 @@ async function verifies(phc: string, password: string): Promise<boolean> {
 describe('vratar hash-password', () => {
   test('prints one hash of the line it reads', async () => {
     for (const input of ['wonder land\n', 'wonder land', 'wonder land\r\nmore\n']) {
-      const { code, stdout, stderr } = await run(input);
-      assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
-      assert.match(stdout, /^\$argon2id\$v=19\$[^\n]+\n$/);
-      assert.ok(await verifies(stdout, 'wonder land'));
+      const { code, out, err } = await run(input);
+      assert.deepEqual({ code, err }, { code: 0, err: '' });
+      assert.match(out, /^\$argon2id\$v=19\$[^\n]+\n$/);
+      assert.ok(await verifies(out, 'wonder land'));
     }
   });
 
   test('asks twice at a terminal and shows nothing of what is typed', async () => {
-    const { code, stdout, stderr } = await run('wonderland\rwonderland\r', { isTTY: true });
+    const { code, out, err } = await run('wonderland\rwonderland\r', { isTTY: true });
     assert.equal(code, 0);
-    assert.ok(await verifies(stdout, 'wonderland'));
-    assert.equal(stderr, 'Password: \nOnce more: \n');
+    assert.ok(await verifies(out, 'wonderland'));
+    assert.equal(err, 'Password: \nOnce more: \n');
   });
 
   const refused = [
@@ -59,9 +49,9 @@ describe('vratar hash-password', () => {
     test(`refuses ${name} and prints no hash`, async () => {
       const result = await run(input, options);
       assert.equal(result.code, code);
-      assert.equal(result.stdout, '');
-      assert.match(result.stderr, /vratar hash-password: /);
-      assert.equal(result.stderr.includes('secret'), false);
+      assert.equal(result.out, '');
+      assert.match(result.err, /vratar hash-password: /);
+      assert.equal(result.err.includes('secret'), false);
     });
   }
 

@@ -8,6 +8,7 @@ import { key, newKey, startMail } from '#test/preauth/site.ts';
 import { type Authority, createAuthority } from '#test/servers/certificates.ts';
 import { startUpstream } from '#test/servers/upstream.ts';
 import type { TestZimbra, ZimbraSetup } from '#test/servers/zimbra.ts';
+import { type CommandRun, runCommand } from '#test/support/command-run.ts';
 import { freePort } from '#test/support/free-port.ts';
 
 let folder: string;
@@ -23,13 +24,7 @@ after(async () => {
   await authority[Symbol.asyncDispose]();
 });
 
-interface Run {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(argv: readonly string[], options: Readonly<Record<string, unknown>>): Promise<Run> {
+async function run(argv: readonly string[], options: Readonly<Record<string, unknown>>): Promise<CommandRun> {
   const file = join(folder, 'vratar.yaml');
   const config = {
     server: { publicUrl: 'https://login.example.test' },
@@ -38,13 +33,7 @@ async function run(argv: readonly string[], options: Readonly<Record<string, unk
     ],
   };
   writeFileSync(file, JSON.stringify(config));
-  const written = { stdout: '', stderr: '' };
-  const code = await command(argv, {
-    env: { VRATAR_CONFIG: file },
-    stdout: { write: (text) => (written.stdout += text) },
-    stderr: { write: (text) => (written.stderr += text) },
-  });
-  return { code, ...written };
+  return await runCommand(command, argv, { env: { VRATAR_CONFIG: file } });
 }
 
 const tryAs = (account: string): readonly string[] => ['test', 'mail', '--account', account];
@@ -138,7 +127,7 @@ describe('vratar zimbra test says in one sentence', () => {
       const domains = setup.domains?.['example.test'] === 'next' ? { domains: { 'example.test': next } } : {};
       await using mail: TestZimbra = await startMail({ ...setup, ...domains });
       const result = await run([...tryAs(account), ...more], { url: mail.url, ...options });
-      const sentence = result.stdout.trimEnd().replaceAll(mail.url, 'URL');
+      const sentence = result.out.trimEnd().replaceAll(mail.url, 'URL');
       if (typeof expect === 'string') assert.equal(sentence, expect);
       else assert.match(sentence, expect);
       assert.ok(!sentence.includes('\n'));
@@ -151,9 +140,9 @@ describe('vratar zimbra test says in one sentence', () => {
 
   test('nobody listens there', async () => {
     const url = `http://127.0.0.1:${await freePort()}`;
-    const { stdout, code } = await run(tryAs('alice@example.test'), { url });
+    const { out, code } = await run(tryAs('alice@example.test'), { url });
     assert.equal(
-      stdout,
+      out,
       `port: ${url} cannot be reached (ECONNREFUSED); check host and port in url, the firewall, and zmcontrol status.\n`,
     );
     assert.equal(code, 1);
@@ -161,9 +150,9 @@ describe('vratar zimbra test says in one sentence', () => {
 
   test('something else listens there', async () => {
     await using other = await startUpstream();
-    const { stdout } = await run(tryAs('alice@example.test'), { url: other.url });
+    const { out } = await run(tryAs('alice@example.test'), { url: other.url });
     assert.equal(
-      stdout,
+      out,
       `port: ${other.url} answers 200 to GET /service/preauth, so url is not the address of the mailbox service.\n`,
     );
   });
@@ -171,13 +160,13 @@ describe('vratar zimbra test says in one sentence', () => {
   test('the administration port is wrong, the mailbox is right', async () => {
     await using mail = await startMail();
     const adminUrl = `http://127.0.0.1:${await freePort()}`;
-    const { stdout, code } = await run(tryAs('alice@example.test'), {
+    const { out, code } = await run(tryAs('alice@example.test'), {
       url: mail.url,
       adminUrl,
       admin: 'authenticated',
     });
     assert.equal(
-      stdout,
+      out,
       `alice@example.test can be signed in, but port: ${adminUrl} cannot be reached (ECONNREFUSED); check host and port in adminUrl, the firewall, and zmcontrol status.\n`,
     );
     assert.equal(code, 1);
@@ -189,14 +178,14 @@ describe('vratar zimbra test says in one sentence', () => {
     await using mail = await startMail({ tls });
     const untrusted = await run(tryAs('alice@example.test'), { url: mail.url });
     assert.match(
-      untrusted.stdout,
+      untrusted.out,
       /^certificate: no trusted connection to https:\/\/127\.0\.0\.1:\d+ \([A-Z_]+\); check/,
     );
     const trusted = await run(tryAs('alice@example.test'), {
       url: mail.url,
       tls: { caFile: authority.caFile },
     });
-    assert.match(trusted.stdout, /^works: /);
+    assert.match(trusted.out, /^works: /);
     assert.equal(trusted.code, 0);
   });
 });
@@ -204,10 +193,10 @@ describe('vratar zimbra test says in one sentence', () => {
 test('a command that names no account, or no such mailbox, says what is expected', async () => {
   const missing = await run(['test', 'mail'], { url: 'https://mail.example.test' });
   assert.equal(missing.code, 64);
-  assert.match(missing.stderr, /usage: vratar zimbra test NAME --account ACCOUNT/);
+  assert.match(missing.err, /usage: vratar zimbra test NAME --account ACCOUNT/);
   const unknown = await run(['test', 'post', '--account', 'a@example.test'], {
     url: 'https://mail.example.test',
   });
   assert.equal(unknown.code, 78);
-  assert.match(unknown.stderr, /no entry of zimbra is named "post"; there is mail/);
+  assert.match(unknown.err, /no entry of zimbra is named "post"; there is mail/);
 });

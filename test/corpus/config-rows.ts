@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { check } from '#src/cli/check.ts';
 import { loadConfig } from '#src/config/load.ts';
 import { startGateway } from '#test/servers/gateway.ts';
+import { runCommand } from '#test/support/command-run.ts';
 import { ask } from '#test/support/http-client.ts';
 import { type AttackRow, expandRepeats } from './attack-rows.ts';
 import { assertPrototypeClean } from './expectations.ts';
@@ -83,14 +84,9 @@ async function checkText(text: string): Promise<{ code: number; out: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'vratar-corpus-'));
   const file = join(folder, 'vratar.yaml');
   writeFileSync(file, text);
-  let out = '';
   try {
-    const code = await check(['--config', file], {
-      stdout: { write: (part: string) => (out += part) },
-      stderr: { write: (part: string) => (out += part) },
-      env: {},
-    });
-    return { code, out };
+    const { code, printed } = await runCommand(check, ['--config', file], { env: {} });
+    return { code, out: printed };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -13,6 +13,7 @@ import { type Authority, createAuthority } from '#test/servers/certificates.ts';
 import { type GatewayProcess, startGatewayProcess } from '#test/servers/gateway.ts';
 import { startUpstream, type TestUpstream } from '#test/servers/upstream.ts';
 import { type LaunchedChromium, launchChromium } from '#test/support/chromium.ts';
+import { runCommand } from '#test/support/command-run.ts';
 import { until } from '#test/support/until.ts';
 
 const artefacts = fileURLToPath(new URL('../../test-artefacts/kept-form/', import.meta.url));
@@ -107,9 +108,7 @@ async function signIn(): Promise<void> {
 
 /** As the administrator types it, awaited until no worker serves the session any more. */
 async function endSessions(): Promise<void> {
-  const io = { stdout: { write: () => true }, stderr: { write: () => true } };
-  const code = await sessions(['revoke', '--user', 'staff:alice'], {
-    ...io,
+  const { code } = await runCommand(sessions, ['revoke', '--user', 'staff:alice'], {
     env: { VRATAR_CONFIG: join(folder, 'vratar.yaml') },
   });
   assert.equal(code, 0);

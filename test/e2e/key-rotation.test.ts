@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
 import { keys } from '#src/cli/keys.ts';
 import { type GatewayProcess, startGatewayProcess } from '#test/servers/gateway.ts';
+import { type CommandRun, runCommand } from '#test/support/command-run.ts';
 import { type Answer, ask, Visitor } from '#test/support/http-client.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vratar-rotation-'));
@@ -40,15 +41,8 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function command(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const code = await keys(argv, {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (err += text) },
-    env: { VRATAR_CONFIG: configFile },
-  });
-  return { code, out, err };
+async function command(...argv: string[]): Promise<CommandRun> {
+  return await runCommand(keys, argv, { env: { VRATAR_CONFIG: configFile } });
 }
 
 /** Each request on a connection of its own: with two workers both answer some. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { sessions } from '#src/cli/sessions.ts';
 import { type GatewayProcess, startGatewayProcess } from '#test/servers/gateway.ts';
+import { type CommandRun, runCommand } from '#test/support/command-run.ts';
 import { Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 
@@ -34,15 +35,8 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function command(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const code = await sessions(argv, {
-    stdout: { write: (text: string) => (out += text) },
-    stderr: { write: (text: string) => (err += text) },
-    env: { VRATAR_CONFIG: join(folder, 'vratar.yaml') },
-  });
-  return { code, out, err };
+async function command(...argv: string[]): Promise<CommandRun> {
+  return await runCommand(sessions, argv, { env: { VRATAR_CONFIG: join(folder, 'vratar.yaml') } });
 }
 
 async function signedIn(username: string): Promise<Visitor> {
