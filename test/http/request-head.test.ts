@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseAuthority } from '#src/http/host.ts';
 import { isNavigation } from '#src/http/navigation.ts';
-import { HeadReader } from '#src/http/request-head.ts';
+import { HeadReader, type RequestHead, type SingleField } from '#src/http/request-head.ts';
 
 const heads = new HeadReader();
 
@@ -18,6 +18,61 @@ describe('reading a head', () => {
     assert.equal(head.host, 'a');
     assert.equal(head.originalUrl, 'https://a/');
     assert.equal(head.forwardedMethod, 'GET');
+  });
+
+  const once: Record<string, SingleField> = {
+    Host: 'host',
+    Authorization: 'authorization',
+    'Content-Length': 'contentLength',
+    'Content-Type': 'contentType',
+    'Transfer-Encoding': 'transferEncoding',
+    Origin: 'origin',
+    'X-Forwarded-Proto': 'forwardedProto',
+    'X-Forwarded-Host': 'forwardedHost',
+    'X-Forwarded-Method': 'forwardedMethod',
+    'X-Forwarded-Uri': 'forwardedUri',
+    'X-Original-Url': 'originalUrl',
+    'X-Original-Uri': 'originalUri',
+    'X-Original-Method': 'originalMethod',
+  };
+  for (const [name, field] of Object.entries(once)) {
+    test(`${name} is itself, and a second one is doubt about it alone`, () => {
+      const head = heads.read([name, 'first', name, 'second']);
+      assert.equal(head[field], 'first');
+      assert.deepEqual(head.duplicates, new Set([field]));
+    });
+  }
+
+  const lists: Record<string, keyof RequestHead> = {
+    Accept: 'accept',
+    Forwarded: 'forwarded',
+    'X-Forwarded-For': 'forwardedFor',
+  };
+  for (const [name, field] of Object.entries(lists)) {
+    test(`several ${name} are one list`, () => {
+      const head = heads.read([name, 'first', name, 'second']);
+      assert.equal(head[field], 'first, second');
+      assert.equal(head.duplicates, undefined);
+    });
+  }
+
+  const last: Record<string, keyof RequestHead> = {
+    'Accept-Language': 'acceptLanguage',
+    'User-Agent': 'userAgent',
+    'Sec-Fetch-Mode': 'secFetchMode',
+    'Sec-Fetch-Site': 'secFetchSite',
+    'X-Requested-With': 'requestedWith',
+  };
+  for (const [name, field] of Object.entries(last)) {
+    test(`of several ${name} the last one counts`, () => {
+      const head = new HeadReader({ readsUserAgent: true }).read([name, 'first', name, 'second']);
+      assert.equal(head[field], 'second');
+      assert.equal(head.duplicates, undefined);
+    });
+  }
+
+  test('reads the User-Agent only where it is told to', () => {
+    assert.equal(heads.read(['User-Agent', 'curl']).userAgent, undefined);
   });
 
   test('passes over names that only look alike', () => {
