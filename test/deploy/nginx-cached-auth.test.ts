@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { siteConfig } from '#test/gateway/site.ts';
+import type { FrontProxy } from '#test/servers/front-proxy.ts';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
-import { type Nginx, startNginx } from '#test/servers/nginx.ts';
+import { startNginx } from '#test/servers/nginx.ts';
 import { startUpstream, type TestUpstream, valuesOf } from '#test/servers/upstream.ts';
 import { type Answer, ask, csrfOf, Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
@@ -18,7 +19,7 @@ const cachePath = /^# +(proxy_cache_path .*;)$/m.exec(snippet)?.[1] as string;
 const folder = mkdtempSync(join(tmpdir(), 'vratar-verdicts-'));
 let upstream: TestUpstream;
 let gateway: TestGateway;
-let nginx: Nginx;
+let nginx: FrontProxy;
 before(async () => {
   upstream = await startUpstream();
   const application = {

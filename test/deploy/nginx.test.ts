@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { type Nginx, protectedServer, startNginx } from '#test/servers/nginx.ts';
+import type { FrontProxy } from '#test/servers/front-proxy.ts';
+import { protectedServer, startNginx } from '#test/servers/nginx.ts';
 import {
   type Answer,
   close,
@@ -62,7 +63,7 @@ const verdicts: Readonly<Record<string, (response: ServerResponse, original: URL
 describe('shipped nginx snippets', () => {
   // Also when one of them does not start, the others must end, or the test process never does.
   const started = new AsyncDisposableStack();
-  let nginx: Nginx;
+  let nginx: FrontProxy;
   const asked: Seen[] = [];
   const received: Seen[] = [];
   const upgrades: string[] = [];

@@ -1,13 +1,14 @@
 /** A whole site as an operator builds it: nginx with the shipped snippets, the gateway's real processes, a directory, an application. */
+import type { FrontProxy } from '#test/servers/front-proxy.ts';
 import { type GatewayProcess, startGatewayProcess } from '#test/servers/gateway.ts';
-import { type Nginx, protectedServer, startNginx } from '#test/servers/nginx.ts';
+import { protectedServer, startNginx } from '#test/servers/nginx.ts';
 import type { Slapd } from '#test/servers/slapd.ts';
 import { groupsBase, peopleBase, service } from '#test/servers/slapd-data.ts';
 import { startUpstream, type TestUpstream } from '#test/servers/upstream.ts';
 import { freePort } from '#test/support/free-port.ts';
 
 export interface CorporateSite extends AsyncDisposable {
-  readonly nginx: Nginx;
+  readonly nginx: FrontProxy;
   readonly gateway: GatewayProcess;
   readonly application: TestUpstream;
 }

@@ -6,7 +6,7 @@ import { startCaddy } from '#test/servers/caddy.ts';
 import type { FrontProxy, ProtectedSite } from '#test/servers/front-proxy.ts';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
 import { startHaproxy } from '#test/servers/haproxy.ts';
-import { protectedServer, startNginx } from '#test/servers/nginx.ts';
+import { startProtectingNginx } from '#test/servers/nginx.ts';
 import { startEnvoyReplay, startTraefikReplay } from '#test/servers/replayed-front-proxies.ts';
 import { startEnvoyGrpcReplay } from '#test/servers/replayed-grpc-authorization.ts';
 import { type Slapd, startSlapd } from '#test/servers/slapd.ts';
@@ -26,16 +26,7 @@ interface Row {
 }
 
 const rows: readonly Row[] = [
-  {
-    name: 'nginx',
-    start: async ({ gateway, application }) =>
-      await startNginx({
-        gateway,
-        servers: (port) => protectedServer({ port, application: `http://${application}` }),
-      }),
-    outage: 503,
-    hidesTicket: true,
-  },
+  { name: 'nginx', start: startProtectingNginx, outage: 503, hidesTicket: true },
   { name: 'Caddy', start: startCaddy, outage: 503, hidesTicket: true },
   { name: 'HAProxy', start: startHaproxy, outage: 503, hidesTicket: true },
   { name: 'Apache', start: startApache, outage: 503, hidesTicket: true },

@@ -8,7 +8,7 @@ import type { FrontProxy, ProtectedSite } from '#test/servers/front-proxy.ts';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
 import { startHaproxy } from '#test/servers/haproxy.ts';
 import { type Kdc, startKdc } from '#test/servers/kdc.ts';
-import { protectedServer, startNginx } from '#test/servers/nginx.ts';
+import { startProtectingNginx } from '#test/servers/nginx.ts';
 import { startEnvoyReplay, startTraefikReplay } from '#test/servers/replayed-front-proxies.ts';
 import { startEnvoyGrpcReplay } from '#test/servers/replayed-grpc-authorization.ts';
 import { type Received, startUpstream, type TestUpstream, valuesOf } from '#test/servers/upstream.ts';
@@ -27,16 +27,7 @@ interface Row {
 }
 
 const rows: readonly Row[] = [
-  {
-    name: 'nginx',
-    start: async ({ gateway, application }) =>
-      await startNginx({
-        gateway,
-        servers: (port) => protectedServer({ port, application: `http://${application}` }),
-      }),
-    showsPage: false,
-    handsReplyOn: false,
-  },
+  { name: 'nginx', start: startProtectingNginx, showsPage: false, handsReplyOn: false },
   { name: 'Caddy', start: startCaddy, showsPage: true, handsReplyOn: true },
   { name: 'HAProxy', start: startHaproxy, showsPage: true, handsReplyOn: true },
   { name: 'Apache', start: startApache, showsPage: true, handsReplyOn: true },

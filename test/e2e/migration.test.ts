@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { siteConfig } from '#test/gateway/site.ts';
+import type { FrontProxy } from '#test/servers/front-proxy.ts';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
-import { type Nginx, startNginx } from '#test/servers/nginx.ts';
+import { startNginx } from '#test/servers/nginx.ts';
 import { startUpstream, type TestUpstream, valuesOf } from '#test/servers/upstream.ts';
 import { ask, Visitor } from '#test/support/http-client.ts';
 
@@ -78,7 +79,7 @@ server {
 
 let upstream: TestUpstream;
 let gateway: TestGateway;
-let nginx: Nginx;
+let nginx: FrontProxy;
 before(async () => {
   upstream = await startUpstream();
   const { applications, ...rest } = siteConfig();

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '#test/support/free-port.ts';
-import { type Daemon, startDaemon } from './daemon.ts';
+import { type Daemon, startDaemon, startSomewhere } from './daemon.ts';
 
 export interface ServiceRecord {
   /** `_ldaps._tcp.example.test` */
@@ -29,7 +29,7 @@ const path = '/usr/sbin/dnsmasq';
 export async function startNameServer(records: readonly ServiceRecord[]): Promise<NameServer> {
   if (!existsSync(path)) throw new Error('dnsmasq is missing: apt-get install dnsmasq-base');
   const folder = await mkdtemp(join(tmpdir(), 'vratar-dns-'));
-  let port = await freePort();
+  let port = 0;
   let daemon: Daemon | undefined;
   const launch = async (known: readonly ServiceRecord[]): Promise<void> => {
     await daemon?.[Symbol.asyncDispose]();
@@ -57,16 +57,10 @@ export async function startNameServer(records: readonly ServiceRecord[]): Promis
       port,
     });
   };
-  // A free port may be taken by somebody else before the server binds it: try again with another.
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await launch(records);
-      break;
-    } catch (error) {
-      if (attempt === 3) throw error;
-      port = await freePort();
-    }
-  }
+  await startSomewhere(async () => {
+    port = await freePort();
+    await launch(records);
+  });
   return {
     address: `127.0.0.1:${port}`,
     serve: launch,

@@ -7,7 +7,7 @@ import { chmod, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '#test/support/free-port.ts';
-import { type Daemon, runTool, startDaemon } from './daemon.ts';
+import { type Daemon, runTool, startDaemon, startSomewhere } from './daemon.ts';
 import { startTicketHolder, type TicketHolder, type TokenOptions } from './ticket-holder.ts';
 
 export interface KdcOptions {
@@ -77,7 +77,7 @@ export async function startKdc(options: KdcOptions = {}): Promise<Kdc> {
     const kdc = await startDaemon({
       command: 'krb5kdc',
       args: ['-n'],
-      env,
+      env: { ...process.env, ...env },
       logFile: join(folder, 'kdc.log'),
       host: '127.0.0.1',
       port,
@@ -144,17 +144,6 @@ export async function startKdc(options: KdcOptions = {}): Promise<Kdc> {
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** A free port may be taken by somebody else before the server binds it: try again with another. */
-async function startSomewhere<Started>(launch: () => Promise<Started>): Promise<Started> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await launch();
-    } catch (error) {
-      if (attempt === 3) throw error;
-    }
-  }
 }
 
 /**

@@ -1,17 +1,8 @@
-/**
- * A real nginx on a free loopback port in a temporary folder, with the shipped snippets in place.
- * Runs as root and as an ordinary user, and leaves nothing behind.
- */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { freePort } from '#test/support/free-port.ts';
-import { until } from '#test/support/until.ts';
+/** A real nginx with the shipped snippets in place. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Certificate } from './certificates.ts';
+import { type FrontProxy, type ProtectedSite, startFrontProxy } from './front-proxy.ts';
 
 export interface NginxOptions {
   /** Where the gateway listens, as the upstream directive writes it: `127.0.0.1:4711` or `unix:/path`. */
@@ -22,12 +13,6 @@ export interface NginxOptions {
   readonly http?: string;
   /** Spoils a shipped snippet, `vratar-http.conf`, `vratar.conf` or `vratar-protect.conf`, on its way to nginx. */
   readonly spoil?: (text: string, name: string) => string;
-}
-
-export interface Nginx extends AsyncDisposable {
-  readonly port: number;
-  /** What nginx complained about so far, from level `info` up. */
-  errorLog(): Promise<string>;
 }
 
 export interface ProtectedServerOptions {
@@ -64,28 +49,30 @@ server {
 }
 
 /** Resolves when nginx accepts connections. Throws with nginx's own words when it refuses the configuration. */
-export async function startNginx(options: NginxOptions): Promise<Nginx> {
-  const folder = await mkdtemp(join(tmpdir(), 'vratar-nginx-'));
-  try {
-    await writeSnippets(folder, options);
-    // Between choosing a port and listening on it another process may take it.
-    for (let attempt = 1; ; attempt++) {
-      const port = await freePort();
-      await writeFile(join(folder, 'nginx.conf'), configuration(folder, port, options));
-      const process = await launch(folder, port);
-      if (process !== undefined) return running(process, folder, port);
-      const log = await readFile(join(folder, 'error.log'), 'utf8');
-      if (attempt === 5 || !log.includes('Address already in use')) throw new Error(`nginx ended: ${log}`);
-    }
-  } catch (error) {
-    await rm(folder, { recursive: true, force: true });
-    throw error;
-  }
+export async function startNginx(options: NginxOptions): Promise<FrontProxy> {
+  return await startFrontProxy({
+    program: 'nginx',
+    debianPackage: 'nginx',
+    prepare: async (folder, port) => {
+      await writeSnippets(folder, options);
+      const file = join(folder, 'nginx.conf');
+      await writeFile(file, configuration(folder, port, options));
+      return ['-p', folder, '-c', file, '-e', join(folder, 'error.log')];
+    },
+  });
+}
+
+/** In front of one application, with the shipped snippets as they are. */
+export async function startProtectingNginx({ gateway, application }: ProtectedSite): Promise<FrontProxy> {
+  return await startNginx({
+    gateway,
+    servers: (port) => protectedServer({ port, application: `http://${application}` }),
+  });
 }
 
 async function writeSnippets(folder: string, { gateway, spoil }: NginxOptions): Promise<void> {
   const shipped = new URL('../../deploy/nginx/', import.meta.url);
-  await mkdir(join(folder, 'snippets'));
+  await mkdir(join(folder, 'snippets'), { recursive: true });
   for (const name of ['vratar-http.conf', 'vratar.conf', 'vratar-kerberos.conf', 'vratar-protect.conf']) {
     const whole = await readFile(new URL(name, shipped), 'utf8');
     const text = spoil === undefined ? whole : spoil(whole, name);
@@ -115,55 +102,4 @@ http {
   ${options.servers(port)}
 }
 `;
-}
-
-/** `undefined` when nginx ended before it listened. */
-async function launch(folder: string, port: number): Promise<ChildProcess | undefined> {
-  const log = join(folder, 'error.log');
-  const child = spawn(findBinary(), ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', log], {
-    stdio: 'ignore',
-  });
-  await once(child, 'spawn');
-  await until(async () => child.exitCode !== null || (await accepts(port)), {
-    timeoutMs: 10_000,
-    what: 'nginx listening',
-  });
-  return child.exitCode === null ? child : undefined;
-}
-
-function findBinary(): string {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-  const found = folders.map((folder) => join(folder, 'nginx')).find((file) => existsSync(file));
-  if (found === undefined) throw new Error('nginx is not installed: run node deploy/setup.mjs test');
-  return found;
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect({ port, host: '127.0.0.1' });
-  const isOpen = await new Promise<boolean>((resolve) => {
-    socket.once('connect', () => resolve(true));
-    socket.once('error', () => resolve(false));
-  });
-  socket.destroy();
-  return isOpen;
-}
-
-function running(child: ChildProcess, folder: string, port: number): Nginx {
-  // A test process that ends without disposing must not leave a server behind.
-  const killOnExit = (): void => {
-    child.kill('SIGTERM');
-  };
-  process.once('exit', killOnExit);
-  return {
-    port,
-    errorLog: async () => await readFile(join(folder, 'error.log'), 'utf8'),
-    async [Symbol.asyncDispose]() {
-      process.removeListener('exit', killOnExit);
-      if (child.exitCode === null) {
-        child.kill('SIGTERM');
-        await once(child, 'exit');
-      }
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
 }

@@ -2,15 +2,13 @@
  * A real OpenLDAP server on free loopback ports in a temporary folder, filled from slapd-data.ts.
  * Runs as root and as an ordinary user, in the foreground, so that it can be killed, stopped and restarted.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { freePorts } from '#test/support/free-port.ts';
 import { type Authority, type Certificate, createAuthority } from './certificates.ts';
+import { type Daemon, runTool, startDaemon, startSomewhere } from './daemon.ts';
 import {
   administrator,
   type Bulk,
@@ -110,52 +108,30 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
   );
   await runTool(slapdPath, ['-T', 'add', '-q', '-f', configFile, '-l', join(folder, 'data.ldif')]);
 
-  let server: ChildProcess | undefined;
+  let server: Daemon | undefined;
   let port = 0;
   let securePort = 0;
-  // A test process that ends early must not leave a server behind.
-  const killAtExit = () => server?.kill('SIGKILL');
-  process.once('exit', killAtExit);
-
-  async function launch(): Promise<void> {
-    const log = openSync(logFile, 'a');
+  const launch = async (): Promise<void> => {
     const urls = `ldap://127.0.0.1:${port}${certificate === undefined ? '' : ` ldaps://127.0.0.1:${securePort}`}`;
     const level = options.statsLog === false ? '0' : 'stats';
-    const child = spawn(slapdPath as string, ['-d', level, '-f', configFile, '-h', urls], {
-      stdio: ['ignore', log, log],
+    server = await startDaemon({
+      command: slapdPath,
+      args: ['-d', level, '-f', configFile, '-h', urls],
+      logFile,
+      host: '127.0.0.1',
+      port,
     });
-    closeSync(log);
-    server = child;
-    const deadline = Date.now() + 10_000;
-    while (!(await answers(port))) {
-      if (child.exitCode !== null || Date.now() > deadline) {
-        child.kill('SIGKILL');
-        throw new Error(`slapd did not start: ${(await readFile(logFile, 'utf8')).slice(-2_000)}`);
-      }
-      await delay(10);
-    }
-  }
-
-  async function end(signal: NodeJS.Signals): Promise<void> {
-    const child = server;
+  };
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    const ended = server;
     server = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill('SIGCONT');
-    child.kill(signal);
-    await gone;
-  }
-
-  // A free port may be taken by somebody else before the server binds it: try again with others.
-  for (let attempt = 1; ; attempt++) {
-    [port, securePort] = await freePorts();
-    try {
-      await launch();
-      break;
-    } catch (error) {
-      if (attempt === 3) throw error;
-    }
-  }
+    ended?.signal('SIGCONT');
+    await ended?.end(signal);
+  };
+  await startSomewhere(async () => {
+    [port = 0, securePort = 0] = await freePorts(2);
+    await launch();
+  });
 
   return {
     url: `ldap://127.0.0.1:${port}`,
@@ -172,11 +148,11 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
     kill: async () => await end('SIGKILL'),
     terminate: async () => await end('SIGTERM'),
     stop: () => {
-      if (server?.pid === undefined) return;
-      server.kill('SIGSTOP');
+      if (server === undefined) return;
+      server.signal('SIGSTOP');
       waitUntilStopped(server.pid);
     },
-    cont: () => server?.kill('SIGCONT'),
+    cont: () => server?.signal('SIGCONT'),
     restart: async () => {
       await end('SIGKILL');
       await launch();
@@ -191,13 +167,12 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
         '-w',
         administrator.password,
       ];
-      await runTool('ldapmodify', args, ldif);
+      await runTool('ldapmodify', args, { input: ldif });
     },
     operations: async () => parseLog(await readFile(logFile, 'utf8')),
     clearOperations: async () => await truncate(logFile, 0),
     openConnections: async () => countConnections(await readFile(logFile, 'utf8')),
     async [Symbol.asyncDispose]() {
-      process.off('exit', killAtExit);
       await end('SIGKILL');
       await rm(folder, { recursive: true, force: true });
       await ownAuthority?.[Symbol.asyncDispose]();
@@ -251,43 +226,6 @@ function configuration(
     'ppolicy_use_lockout',
   );
   return `${lines.join('\n')}\n`;
-}
-
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()];
-  const ports = await Promise.all(
-    servers.map(async (server) => {
-      server.listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      const address = server.address();
-      return typeof address === 'object' && address !== null ? address.port : 0;
-    }),
-  );
-  for (const server of servers) server.close();
-  return [ports[0] ?? 0, ports[1] ?? 0];
-}
-
-async function answers(port: number): Promise<boolean> {
-  const socket = connect({ port, host: '127.0.0.1' });
-  try {
-    await once(socket, 'connect', { signal: AbortSignal.timeout(1_000) });
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
-
-async function runTool(command: string, args: readonly string[], input?: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const child = execFile(command, args, { timeout: 60_000 }, (error, _, stderr) => {
-      if (error === null) resolve();
-      else reject(new Error(`${command} failed: ${stderr}`, { cause: error }));
-    });
-    // A tool that reads nothing may end before this is written.
-    child.stdin?.on('error', () => undefined).end(input ?? '');
-  });
 }
 
 const scopes: Readonly<Record<string, ServerOperation['scope']>> = { '0': 'base', '1': 'one', '2': 'sub' };
