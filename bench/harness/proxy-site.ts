@@ -1,28 +1,19 @@
 /** What bench/proxy.ts compares: one origin, and the well-known proxies in front of it, each as lean as it can be set. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type FrontProxyProcess, startFrontProxy } from '#test/servers/front-proxy.ts';
+import { startApacheSite } from '#test/servers/apache.ts';
+import { startCaddySite } from '#test/servers/caddy.ts';
+import type { FrontProxyProcess } from '#test/servers/front-proxy.ts';
+import { startNginxSite } from '#test/servers/nginx.ts';
 
 /** Answers of fixed sizes, and a place that takes uploads; nginx, so that it costs little. */
 export const answers = { small: '/1k.txt', large: '/100k.txt', upload: '/upload' } as const;
 
-const isRoot = process.getuid?.() === 0;
-const temporaryPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-
-/** Connections stay open for the whole run, logs are off. */
-function nginxAround(folder: string, http: string): string {
-  return `
-daemon off;
-worker_processes 1;
-pid ${folder}/nginx.pid;
-error_log ${folder}/error.log error;
-${isRoot ? 'user root;' : ''}
-events { worker_connections 4096; }
-http {
-  access_log off;
+/** Connections stay open for the whole run. */
+const nginxSettings = `
   sendfile on;
   tcp_nopush on;
   tcp_nodelay on;
@@ -31,26 +22,16 @@ http {
   default_type text/plain;
   open_file_cache max=100;
   open_file_cache_valid 300s;
-  client_max_body_size 10m;
-  ${temporaryPaths.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n  ')}
-  ${http}
-}
-`;
-}
-
-const nginx = (http: (folder: string, port: number) => string) => ({
-  program: 'nginx',
-  debianPackage: 'nginx',
-  prepare: async (folder: string, port: number): Promise<readonly string[]> => {
-    const file = join(folder, 'nginx.conf');
-    await writeFile(file, nginxAround(folder, http(folder, port)));
-    return ['-p', folder, '-c', file, '-e', join(folder, 'error.log')];
-  },
-});
+  client_max_body_size 10m;`;
 
 export async function startOrigin(): Promise<FrontProxyProcess> {
-  const server = nginx(
-    (folder, port) => `
+  return await startNginxSite({
+    logLevel: 'error',
+    http: async (folder, port) => {
+      await mkdir(join(folder, 'www'), { recursive: true });
+      await writeFile(join(folder, 'www', answers.small), 'x'.repeat(1_024));
+      await writeFile(join(folder, 'www', answers.large), 'x'.repeat(102_400));
+      return `${nginxSettings}
   upstream sink { server unix:${folder}/sink.sock; keepalive 64; }
   client_body_buffer_size 2m;
   server {
@@ -66,23 +47,15 @@ export async function startOrigin(): Promise<FrontProxyProcess> {
       proxy_pass_request_body off;
     }
   }
-  server { listen unix:${folder}/sink.sock; location / { return 200 "ok\\n"; } }`,
-  );
-  return await startFrontProxy({
-    ...server,
-    prepare: async (folder, port) => {
-      await mkdir(join(folder, 'www'));
-      await writeFile(join(folder, 'www', answers.small), 'x'.repeat(1_024));
-      await writeFile(join(folder, 'www', answers.large), 'x'.repeat(102_400));
-      return await server.prepare(folder, port);
+  server { listen unix:${folder}/sink.sock; location / { return 200 "ok\\n"; } }`;
     },
   });
 }
 
 export async function startNginxProxy(origin: number): Promise<FrontProxyProcess> {
-  return await startFrontProxy(
-    nginx(
-      (_folder, port) => `
+  return await startNginxSite({
+    logLevel: 'error',
+    http: async (_folder, port) => `${nginxSettings}
   upstream origin { server 127.0.0.1:${origin}; keepalive 64; keepalive_requests 100000000; keepalive_timeout 300s; }
   server {
     listen 127.0.0.1:${port} backlog=1024;
@@ -96,30 +69,13 @@ export async function startNginxProxy(origin: number): Promise<FrontProxyProcess
       proxy_set_header X-Forwarded-Proto $scheme;
     }
   }`,
-    ),
-  );
+  });
 }
 
 export async function startApacheProxy(origin: number): Promise<FrontProxyProcess> {
-  const modules = ['mpm_event', 'authz_core', 'proxy', 'proxy_http'];
-  return await startFrontProxy({
-    program: 'apache2',
-    debianPackage: 'apache2',
-    prepare: async (folder, port) => {
-      await chmod(folder, 0o755);
-      const file = join(folder, 'apache2.conf');
-      await writeFile(
-        file,
-        `
-ServerRoot ${folder}
-ServerName localhost
-Listen 127.0.0.1:${port}
-PidFile ${folder}/apache2.pid
-DefaultRuntimeDir ${folder}
-ErrorLog ${folder}/error.log
-LogLevel error
-${isRoot ? 'User www-data\nGroup www-data' : ''}
-${modules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
+  return await startApacheSite({
+    modules: ['mpm_event', 'authz_core', 'proxy', 'proxy_http'],
+    lines: async () => `
 KeepAlive On
 MaxKeepAliveRequests 0
 KeepAliveTimeout 300
@@ -132,23 +88,13 @@ MaxRequestWorkers 128
 MaxSpareThreads 128
 MaxConnectionsPerChild 0
 ProxyPass / http://127.0.0.1:${origin}/ connectiontimeout=5 timeout=60 keepalive=On max=64 ttl=300
-ProxyPreserveHost On
-`,
-      );
-      return ['-D', 'FOREGROUND', '-f', file];
-    },
+ProxyPreserveHost On`,
   });
 }
 
 export async function startCaddyProxy(origin: number): Promise<FrontProxyProcess> {
-  return await startFrontProxy({
-    program: 'caddy',
-    debianPackage: 'caddy',
-    prepare: async (folder, port) => {
-      const file = join(folder, 'Caddyfile');
-      await writeFile(
-        file,
-        `{
+  return await startCaddySite(
+    (port) => `{
 	admin off
 	auto_https off
 	log {
@@ -165,10 +111,7 @@ http://:${port} {
 	}
 }
 `,
-      );
-      return ['run', '--config', file, '--adapter', 'caddyfile'];
-    },
-  });
+  );
 }
 
 /** `node:http` and undici, without authentication. */

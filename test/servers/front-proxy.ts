@@ -34,7 +34,7 @@ export interface FrontProxyProgram {
   /** Writes the configuration and answers the arguments to start with. The log goes to `folder`/error.log. */
   readonly prepare: (folder: string, port: number) => Promise<readonly string[]>;
   /** Beside what every front proxy gets. */
-  readonly environment?: (folder: string) => Readonly<Record<string, string>>;
+  readonly environment?: ((folder: string) => Readonly<Record<string, string>>) | undefined;
 }
 
 /** Resolves when the proxy accepts connections. Throws with its own words when it refuses the configuration. */

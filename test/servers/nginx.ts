@@ -1,8 +1,13 @@
-/** A real nginx with the shipped snippets in place. */
+/** A real nginx: with any lines of the http context, or with the shipped snippets in place. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Certificate } from './certificates.ts';
-import { type FrontProxy, type ProtectedSite, startFrontProxy } from './front-proxy.ts';
+import {
+  type FrontProxy,
+  type FrontProxyProcess,
+  type ProtectedSite,
+  startFrontProxy,
+} from './front-proxy.ts';
 
 export interface NginxOptions {
   /** Where the gateway listens, as the upstream directive writes it: `127.0.0.1:4711` or `unix:/path`. */
@@ -48,16 +53,52 @@ server {
 }`;
 }
 
+export interface NginxSite {
+  /** Lines of the http context, for which it may put files into the folder. */
+  readonly http: (folder: string, port: number) => Promise<string>;
+  readonly logLevel: 'info' | 'error';
+}
+
 /** Resolves when nginx accepts connections. Throws with nginx's own words when it refuses the configuration. */
-export async function startNginx(options: NginxOptions): Promise<FrontProxy> {
+export async function startNginxSite({ http, logLevel }: NginxSite): Promise<FrontProxyProcess> {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   return await startFrontProxy({
     program: 'nginx',
     debianPackage: 'nginx',
     prepare: async (folder, port) => {
-      await writeSnippets(folder, options);
       const file = join(folder, 'nginx.conf');
-      await writeFile(file, configuration(folder, port, options));
+      await writeFile(
+        file,
+        `
+daemon off;
+worker_processes 1;
+pid ${folder}/nginx.pid;
+error_log ${folder}/error.log ${logLevel};
+${process.getuid?.() === 0 ? 'user root;' : ''}
+events { worker_connections 4096; }
+http {
+  access_log off;
+  ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n  ')}
+  ${await http(folder, port)}
+}
+`,
+      );
       return ['-p', folder, '-c', file, '-e', join(folder, 'error.log')];
+    },
+  });
+}
+
+export async function startNginx(options: NginxOptions): Promise<FrontProxy> {
+  return await startNginxSite({
+    logLevel: 'info',
+    http: async (folder, port) => {
+      await writeSnippets(folder, options);
+      return `
+  types { text/html html; text/css css; application/javascript js; }
+  default_type application/octet-stream;
+  include snippets/vratar-http.conf;
+  ${options.http ?? ''}
+  ${options.servers(port)}`;
     },
   });
 }
@@ -81,25 +122,4 @@ async function writeSnippets(folder: string, { gateway, spoil }: NginxOptions): 
       text.replace('server 127.0.0.1:8080;', `server ${gateway};`),
     );
   }
-}
-
-function configuration(folder: string, port: number, options: NginxOptions): string {
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-  return `
-daemon off;
-worker_processes 1;
-pid ${folder}/nginx.pid;
-error_log ${folder}/error.log info;
-${process.getuid?.() === 0 ? 'user root;' : ''}
-events { worker_connections 512; }
-http {
-  access_log off;
-  types { text/html html; text/css css; application/javascript js; }
-  default_type application/octet-stream;
-  ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n  ')}
-  include snippets/vratar-http.conf;
-  ${options.http ?? ''}
-  ${options.servers(port)}
-}
-`;
 }
