@@ -3,15 +3,14 @@
  * ports, in a folder of its own, without systemd, as root or as an ordinary user.
  */
 import { existsSync } from 'node:fs';
-import { copyFile, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
+import { copyFile, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { freePorts } from '#test/support/free-port.ts';
 import { type Certificate, createAuthority } from './certificates.ts';
-import { type Daemon, runTool, startDaemon } from './daemon.ts';
+import { type Daemon, runTool, startDaemon, startSomewhere } from './daemon.ts';
 import { accountEntries, accountsSuffix, directoryManager, ipaSchema } from './dirsrv-data.ts';
-import { copyFolder, provisioned } from './provisioned.ts';
+import { copyProvisioned } from './provisioned.ts';
 
 export interface Dirsrv extends AsyncDisposable {
   readonly url: string;
@@ -35,74 +34,57 @@ export function whyNoDirsrv(): string | undefined {
 
 export async function startDirsrv(): Promise<Dirsrv> {
   if (!existsSync(serverPath)) throw new Error('ns-slapd is missing: apt-get install 389-ds-base');
-  const image = await provisioned({
-    server: 'dirsrv',
-    program: serverPath,
-    sources: ['dirsrv.ts', 'dirsrv-data.ts', 'slapd-data.ts', 'accounts.ts'].map((name) =>
-      fileURLToPath(new URL(name, import.meta.url)),
-    ),
-    build,
-  });
-  const folder = await mkdtemp(join(tmpdir(), 'vratar-dirsrv-'));
-  let daemon: Daemon | undefined;
-  const dispose = async (): Promise<void> => {
-    await daemon?.[Symbol.asyncDispose]();
-    await rm(folder, { recursive: true, force: true });
-  };
-  try {
-    await copyFolder(image, folder);
-    const built = (await readFile(join(image, 'built-in'), 'utf8')).trim();
-    for (const name of ['dse.ldif', 'pkcs11.txt']) {
-      await rewrite(join(folder, 'etc/dirsrv', instance, name), (text) =>
-        unfold(text).replaceAll(built, folder),
-      );
-    }
-    const launched = await launch(folder);
-    daemon = launched.daemon;
-    return {
-      url: launched.url,
-      secureUrl: launched.secureUrl,
-      caFile: join(folder, 'ca.crt'),
-      serviceCertificate: {
-        certificateFile: join(folder, 'service.crt'),
-        keyFile: join(folder, 'service.key'),
-      },
-      modify: async (ldif) => await change(launched.url, ldif),
-      [Symbol.asyncDispose]: dispose,
-    };
-  } catch (error) {
-    await dispose();
-    throw error;
+  await using resources = new AsyncDisposableStack();
+  const { folder, builtIn } = resources.use(
+    await copyProvisioned({
+      server: 'dirsrv',
+      program: serverPath,
+      sources: ['dirsrv.ts', 'dirsrv-data.ts', 'slapd-data.ts', 'accounts.ts'],
+      build,
+    }),
+  );
+  for (const name of ['dse.ldif', 'pkcs11.txt']) {
+    await rewrite(join(folder, 'etc/dirsrv', instance, name), (text) =>
+      unfold(text).replaceAll(builtIn, folder),
+    );
   }
+  const { daemon, url, secureUrl } = await launch(folder);
+  resources.use(daemon);
+  const running = resources.move();
+  return {
+    url,
+    secureUrl,
+    caFile: join(folder, 'ca.crt'),
+    serviceCertificate: {
+      certificateFile: join(folder, 'service.crt'),
+      keyFile: join(folder, 'service.key'),
+    },
+    modify: async (ldif) => await change(url, ldif),
+    [Symbol.asyncDispose]: async () => await running.disposeAsync(),
+  };
 }
 
 async function launch(folder: string): Promise<{ daemon: Daemon; url: string; secureUrl: string }> {
   const configuration = join(folder, 'etc/dirsrv', instance);
-  // A free port may be taken by somebody else before the server binds it: try again with others.
-  for (let attempt = 1; ; attempt++) {
+  return await startSomewhere(async () => {
     const [port = 0, securePort = 0] = await freePorts(2);
     await rewrite(join(configuration, 'dse.ldif'), (text) =>
       withAttributes(text, {
         'cn=config': { 'nsslapd-port': String(port), 'nsslapd-securePort': String(securePort) },
       }),
     );
-    try {
-      const daemon = await startDaemon({
-        command: serverPath,
-        args: ['-D', configuration, '-i', join(folder, 'run/dirsrv/pid'), '-d', '0'],
-        logFile: join(folder, 'output'),
-        host: '127.0.0.1',
-        port: securePort,
-      });
-      return { daemon, url: `ldap://127.0.0.1:${port}`, secureUrl: `ldaps://127.0.0.1:${securePort}` };
-    } catch (error) {
-      if (attempt === 3) throw error;
-    }
-  }
+    const daemon = await startDaemon({
+      command: serverPath,
+      args: ['-D', configuration, '-i', join(folder, 'run/dirsrv/pid'), '-d', '0'],
+      logFile: join(folder, 'output'),
+      host: '127.0.0.1',
+      port: securePort,
+    });
+    return { daemon, url: `ldap://127.0.0.1:${port}`, secureUrl: `ldaps://127.0.0.1:${securePort}` };
+  });
 }
 
 async function build(folder: string): Promise<void> {
-  await writeFile(join(folder, 'built-in'), folder);
   await createInstance(folder);
   const configuration = join(folder, 'etc/dirsrv', instance);
   await rewrite(join(configuration, 'dse.ldif'), (text) => withAttributes(text, settings));

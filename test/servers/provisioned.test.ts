@@ -4,11 +4,10 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { provisioned, type Recipe } from './provisioned.ts';
+import { copyProvisioned, provisioned, type Recipe } from './provisioned.ts';
 
 function recipe(build: Recipe['build']): Recipe {
-  const sources = [fileURLToPath(import.meta.url)];
+  const sources = ['provisioned.test.ts'];
   return { server: `test${process.pid}`, program: process.execPath, sources, build };
 }
 
@@ -45,4 +44,17 @@ test('what failed is built again, and a lock left by a process that died is no o
   await writeFile(`${folder}.lock`, '4194305');
   assert.equal(await provisioned(working), folder);
   assert.ok(!existsSync(`${folder}.lock`));
+});
+
+test('a copy is gone when it is disposed of, and knows where it was filled', async (t) => {
+  const built = recipe(async (folder) => await writeFile(join(folder, 'path'), folder));
+  t.after(async () => await rm(await provisioned(built), { recursive: true, force: true }));
+  let copied: string;
+  {
+    await using copy = await copyProvisioned(built);
+    copied = copy.folder;
+    assert.equal(await readFile(join(copied, 'path'), 'utf8'), copy.builtIn);
+  }
+  assert.ok(!existsSync(copied));
+  assert.ok(existsSync(await provisioned(built)));
 });

@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { lstat, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -21,10 +21,31 @@ export interface Recipe {
   readonly server: string;
   /** The server itself: size and date of its file belong to the digest, so that an update makes a new one. */
   readonly program: string;
-  /** Files whose text belongs to the digest: the recipe itself and its data. */
+  /** Files beside this one whose text belongs to the digest: the recipe itself and its data. */
   readonly sources: readonly string[];
   /** Fills an empty folder. */
   readonly build: (folder: string) => Promise<void>;
+}
+
+export interface ProvisionedCopy extends AsyncDisposable {
+  readonly folder: string;
+  /** Where it was filled, for files that name the folder they lie in. */
+  readonly builtIn: string;
+}
+
+/** A private copy, removed when it is disposed of. */
+export async function copyProvisioned(recipe: Recipe): Promise<ProvisionedCopy> {
+  const image = await provisioned(recipe);
+  await using resources = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), `vratar-${recipe.server}-`));
+  resources.defer(async () => await rm(folder, { recursive: true, force: true }));
+  await run('cp', ['-a', `${image}/.`, folder]);
+  const kept = resources.move();
+  return {
+    folder,
+    builtIn: unfinished(image),
+    [Symbol.asyncDispose]: async () => await kept.disposeAsync(),
+  };
 }
 
 /** The folder to copy from. Several processes that need it at once wait for the one that makes it. */
@@ -43,24 +64,21 @@ export async function provisioned(recipe: Recipe): Promise<string> {
       what: `the set-up of ${recipe.server} by another process`,
     });
   }
-  const unfinished = `${folder}.unfinished`;
+  const building = unfinished(folder);
   try {
-    await rm(unfinished, { recursive: true, force: true });
-    await mkdir(unfinished);
-    await recipe.build(unfinished);
-    await rename(unfinished, folder);
+    await rm(building, { recursive: true, force: true });
+    await mkdir(building);
+    await recipe.build(building);
+    await rename(building, folder);
     await removeOld(recipe.server);
     return folder;
   } finally {
-    await rm(unfinished, { recursive: true, force: true });
+    await rm(building, { recursive: true, force: true });
     await rm(lock, { force: true });
   }
 }
 
-/** A private copy, which the caller removes. */
-export async function copyFolder(from: string, to: string): Promise<void> {
-  await run('cp', ['-a', `${from}/.`, to]);
-}
+const unfinished = (folder: string): string => `${folder}.unfinished`;
 
 /** Temporary folders are everybody's: what somebody else put there under our name is not used. */
 async function ownFolder(): Promise<string> {
@@ -78,7 +96,7 @@ async function digest({ program, sources }: Recipe): Promise<string> {
   const hash = createHash('sha256');
   const { size, mtimeMs } = await stat(program);
   hash.update(`${program} ${size} ${mtimeMs}\n`);
-  for (const source of sources) hash.update(await readFile(source));
+  for (const source of sources) hash.update(await readFile(new URL(source, import.meta.url)));
   return hash.digest('hex').slice(0, 16);
 }
 

@@ -3,18 +3,13 @@
  * so every instance has a loopback address of its own; nothing listens anywhere else.
  */
 import { randomInt } from 'node:crypto';
-import { copyFile, existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
+import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { createAuthority } from './certificates.ts';
-import { type Daemon, runTool, startDaemon } from './daemon.ts';
-import { copyFolder, provisioned } from './provisioned.ts';
+import { runTool, startDaemon } from './daemon.ts';
+import { copyProvisioned } from './provisioned.ts';
 import { domainChanges, domainEntries, rawDomainChanges } from './samba-data.ts';
-
-const copy = promisify(copyFile);
 
 export interface Samba extends AsyncDisposable {
   readonly url: string;
@@ -43,66 +38,54 @@ export async function startSamba(settings: readonly string[] = []): Promise<Samb
       'samba is missing: apt-get install samba samba-ad-dc samba-ad-provision samba-dsdb-modules',
     );
   }
-  const image = await provisioned({
-    server: 'samba',
-    program: sambaPath,
-    sources: ['samba.ts', 'samba-data.ts', 'slapd-data.ts', 'accounts.ts'].map((name) =>
-      fileURLToPath(new URL(name, import.meta.url)),
-    ),
-    build,
-  });
-  const folder = await mkdtemp(join(tmpdir(), 'vratar-samba-'));
-  let daemon: Daemon | undefined;
-  const dispose = async (): Promise<void> => {
-    await daemon?.[Symbol.asyncDispose]();
-    await rm(folder, { recursive: true, force: true });
-  };
-  try {
-    await copyFolder(image, folder);
-    const host = `127.${randomInt(16, 128)}.${randomInt(256)}.${randomInt(1, 255)}`;
-    const built = (await readFile(join(image, 'built-in'), 'utf8')).trim();
-    const configFile = join(folder, 'dc/etc/smb.conf');
-    const global = [
-      `interfaces = ${host}/8`,
-      'bind interfaces only = yes',
-      'server services = ldap',
-      `pid directory = ${folder}/run`,
-      `ncalrpc dir = ${folder}/run/ncalrpc`,
-      `log file = ${folder}/log`,
-      `tls keyfile = ${folder}/server.key`,
-      `tls certfile = ${folder}/server.crt`,
-      `tls cafile = ${folder}/ca.crt`,
-      ...settings,
-    ];
-    const provisionedText = (await readFile(configFile, 'utf8'))
-      .replaceAll(built, folder)
-      .replaceAll(/^\s*(interfaces|bind interfaces only) =.*\n/gm, '');
-    await writeFile(configFile, provisionedText.replace('[global]\n', `[global]\n${global.join('\n')}\n`));
-    daemon = await startDaemon({
+  await using resources = new AsyncDisposableStack();
+  const { folder, builtIn } = resources.use(
+    await copyProvisioned({
+      server: 'samba',
+      program: sambaPath,
+      sources: ['samba.ts', 'samba-data.ts', 'slapd-data.ts', 'accounts.ts'],
+      build,
+    }),
+  );
+  const host = `127.${randomInt(16, 128)}.${randomInt(256)}.${randomInt(1, 255)}`;
+  const configFile = join(folder, 'dc/etc/smb.conf');
+  const global = [
+    `interfaces = ${host}/8`,
+    'bind interfaces only = yes',
+    'server services = ldap',
+    `pid directory = ${folder}/run`,
+    `ncalrpc dir = ${folder}/run/ncalrpc`,
+    `log file = ${folder}/log`,
+    `tls keyfile = ${folder}/server.key`,
+    `tls certfile = ${folder}/server.crt`,
+    `tls cafile = ${folder}/ca.crt`,
+    ...settings,
+  ];
+  const provisionedText = (await readFile(configFile, 'utf8'))
+    .replaceAll(builtIn, folder)
+    .replaceAll(/^\s*(interfaces|bind interfaces only) =.*\n/gm, '');
+  await writeFile(configFile, provisionedText.replace('[global]\n', `[global]\n${global.join('\n')}\n`));
+  resources.use(
+    await startDaemon({
       command: sambaPath,
       args: ['-s', configFile, '-F', '--no-process-group', '-M', 'single'],
       logFile: join(folder, 'output'),
       host,
       port: 389,
-    });
-    return {
-      url: `ldap://${host}`,
-      secureUrl: `ldaps://${host}`,
-      caFile: join(folder, 'ca.crt'),
-      serverName,
-      modify: async (ldif) => {
-        await ldb('ldbmodify', folder, 'sam.ldb', ldif);
-      },
-      [Symbol.asyncDispose]: dispose,
-    };
-  } catch (error) {
-    await dispose();
-    throw error;
-  }
+    }),
+  );
+  const running = resources.move();
+  return {
+    url: `ldap://${host}`,
+    secureUrl: `ldaps://${host}`,
+    caFile: join(folder, 'ca.crt'),
+    serverName,
+    modify: async (ldif) => await ldb('ldbmodify', folder, 'sam.ldb', ldif),
+    [Symbol.asyncDispose]: async () => await running.disposeAsync(),
+  };
 }
 
 async function build(folder: string): Promise<void> {
-  await writeFile(join(folder, 'built-in'), folder);
   await mkdir(join(folder, 'run'));
   const empty = join(folder, 'empty.conf');
   await writeFile(empty, '[global]\n');
@@ -140,9 +123,9 @@ async function build(folder: string): Promise<void> {
   ]);
   await using authority = await createAuthority();
   const certificate = await authority.issue({ hosts: [serverName] });
-  await copy(certificate.certificateFile, join(folder, 'server.crt'));
-  await copy(certificate.keyFile, join(folder, 'server.key'));
-  await copy(authority.caFile, join(folder, 'ca.crt'));
+  await copyFile(certificate.certificateFile, join(folder, 'server.crt'));
+  await copyFile(certificate.keyFile, join(folder, 'server.key'));
+  await copyFile(authority.caFile, join(folder, 'ca.crt'));
   // Samba does not start with a key that others may read.
   await chmod(join(folder, 'server.key'), 0o600);
 }
