@@ -14,8 +14,8 @@ import { type Kdc, startKdc } from '#test/servers/kdc.ts';
 import { ask } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 import { startApacheGssapi } from './harness/apache-gssapi.ts';
-import { cpuUs, processTree } from './harness/cpu.ts';
-import { runLoad } from './harness/load.ts';
+import { compare, costRatios, detailOf, type Peer, peerUnderLoad } from './harness/comparison.ts';
+import { processTree } from './harness/cpu.ts';
 import { median, printConditions, range, report } from './harness/report.ts';
 
 const host = 'bench.localhost';
@@ -26,9 +26,8 @@ const requestsAtOnce = 8_000;
 const rounds = 8;
 const requestsPerRound = 6_000;
 const sessionRounds = 6;
-const sessionSeconds = 2;
 /** The compilers have seen tickets until then, and other headers. */
-const sessionWarmUpSeconds = 10;
+const sessionDurations = { warmUpSeconds: 10, roundSeconds: 2 };
 const sessionConnections = 64;
 const limits = { helper: 0.6, none: 0.75, session: 2.5 } as const;
 
@@ -105,8 +104,16 @@ async function compareSessions(kdc: Kdc, apache: Server, gateway: Server): Promi
     ['X-Original-Method', 'GET'],
   ] as const;
   const contestants = [
-    { port: gateway.port, pid: gateway.pid, path: '/_vratar/auth/nginx', headers: asked, cookie: 'vratar' },
     {
+      name: 'gateway',
+      port: gateway.port,
+      pid: gateway.pid,
+      path: '/_vratar/auth/nginx',
+      headers: asked,
+      cookie: 'vratar',
+    },
+    {
+      name: 'apache',
       port: apache.port,
       pid: apache.pid,
       path: '/session/x',
@@ -114,41 +121,30 @@ async function compareSessions(kdc: Kdc, apache: Server, gateway: Server): Promi
       cookie: 'gssapi_session',
     },
   ] as const;
-  const loads = [];
-  for (const { port, pid, path, headers, cookie } of contestants) {
+  const peers: Peer<'gateway' | 'apache'>[] = [];
+  for (const { name, port, pid, path, headers, cookie } of contestants) {
     const token = ['Authorization', `Negotiate ${await kdc.token('alice', `HTTP/${host}`)}`] as const;
     const first = await ask({ port, path, headers: [...headers, token] });
     const session = first.values('set-cookie').find((line) => line.startsWith(`${cookie}=`));
     if (first.status !== 200 || session === undefined)
       throw new Error(`${path} opened no session: ${first.status}`);
     const [pair = ''] = session.split(';', 1);
-    const url = `http://127.0.0.1:${port}${path}`;
-    loads.push({ pids: processTree(pid), load: { url, headers: [...headers, ['Cookie', pair] as const] } });
+    const load = {
+      url: `http://127.0.0.1:${port}${path}`,
+      headers: [...headers, ['Cookie', pair] as const],
+      connections: sessionConnections,
+    };
+    peers.push(peerUnderLoad({ name, pids: processTree(pid) }, load, sessionDurations));
   }
-  const costs: number[][] = loads.map(() => []);
-  for (const { load } of loads)
-    await runLoad({ ...load, connections: sessionConnections, seconds: sessionWarmUpSeconds });
-  for (let round = 0; round < sessionRounds; round++) {
-    const order = [...loads.entries()];
-    for (const [i, { pids, load }] of round % 2 === 0 ? order : order.toReversed()) {
-      const before = cpuUs(pids);
-      const { requests } = await runLoad({
-        ...load,
-        connections: sessionConnections,
-        seconds: sessionSeconds,
-      });
-      costs[i]?.push((cpuUs(pids) - before) / requests);
-    }
-  }
-  const [ours = [], theirs = []] = costs;
-  const ratios = ours.map((cost, i) => (theirs[i] as number) / cost);
+  const { gateway: ours, apache: theirs } = await compare(peers, sessionRounds);
+  const ratios = costRatios(theirs, ours);
   return report({
     name: 'requests with a session, CPU of mod_session with mod_auth_gssapi',
     value: median(ratios),
     limit: limits.session,
     isLeast: true,
     unit: '× ours',
-    detail: `${sessionRounds} rounds ${range(ratios)}; CPU per request ${median(ours).toFixed(1)} µs against ${median(theirs).toFixed(1)} µs`,
+    detail: detailOf(ratios, ours, theirs),
   });
 }
 

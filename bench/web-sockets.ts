@@ -7,11 +7,11 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startGatewayProcess } from '#test/servers/gateway.ts';
-import { Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 import { processTree, residentMiB } from './harness/cpu.ts';
 import { printConditions, report } from './harness/report.ts';
 import type { Order, Side, SideReport } from './harness/web-socket-side.ts';
+import { signInAlice } from './harness/wiki-site.ts';
 
 const sockets = 2_000;
 const openedDuringReload = 100;
@@ -34,9 +34,7 @@ export async function run(): Promise<boolean> {
   ]);
   const worker = processTree(gateway.child.pid as number).at(-1) as number;
   const untouched = await heldMiB(worker);
-  const visitor = new Visitor(gateway.port, [['Host', 'login.example.test']]);
-  const signedIn = await visitor.signIn('alice', await gateway.passwordOf('alice'));
-  if (signedIn.status !== 303) throw new Error(`sign-in answered ${signedIn.status}`);
+  const visitor = await signInAlice(gateway);
   const opening = {
     what: 'open',
     url: `ws://127.0.0.1:${gateway.port}/`,

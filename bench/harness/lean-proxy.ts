@@ -6,6 +6,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Dispatcher, Pool } from 'undici';
+import { hopByHop } from '#src/proxy/hop-by-hop.ts';
 
 const pool = new Pool(process.argv[2] as string, {
   connections: 256,
@@ -15,19 +16,6 @@ const pool = new Pool(process.argv[2] as string, {
   keepAliveTimeout: 30_000,
 });
 
-/** RFC 9110 section 7.6.1. */
-const hopByHop = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-]);
 /** What only a proxy may say. `Expect` was answered already. */
 const ours = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'expect']);
 

@@ -1,13 +1,11 @@
 /** What bench/proxy.ts compares: one origin, and the well-known proxies in front of it, each as lean as it can be set. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { startApacheSite } from '#test/servers/apache.ts';
 import { startCaddySite } from '#test/servers/caddy.ts';
 import type { FrontProxyProcess } from '#test/servers/front-proxy.ts';
 import { startNginxSite } from '#test/servers/nginx.ts';
+import { type NodeServer, startNodeServer } from './node-server.ts';
 
 /** Answers of fixed sizes, and a place that takes uploads; nginx, so that it costs little. */
 export const answers = { small: '/1k.txt', large: '/100k.txt', upload: '/upload' } as const;
@@ -115,17 +113,6 @@ http://:${port} {
 }
 
 /** `node:http` and undici, without authentication. */
-export async function startLeanProxy(
-  origin: number,
-): Promise<{ readonly port: number; readonly pid: number } & Disposable> {
-  const file = fileURLToPath(new URL('lean-proxy.ts', import.meta.url));
-  const child: ChildProcess = spawn(process.execPath, [file, `http://127.0.0.1:${origin}`], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-  return {
-    port: Number(line.toString()),
-    pid: child.pid as number,
-    [Symbol.dispose]: () => void child.kill('SIGKILL'),
-  };
+export async function startLeanProxy(origin: number): Promise<NodeServer> {
+  return await startNodeServer('lean-proxy.ts', `http://127.0.0.1:${origin}`);
 }
