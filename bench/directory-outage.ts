@@ -10,8 +10,7 @@ import { openDirectory } from '#test/directory/directories.ts';
 import { accounts } from '#test/servers/accounts.ts';
 import { kindsUnderTest } from '#test/servers/directory-kinds.ts';
 import { type GatewayProcess, startGatewayProcess } from '#test/servers/gateway.ts';
-import { type Slapd, startSlapd } from '#test/servers/slapd.ts';
-import { groupsBase, peopleBase, service } from '#test/servers/slapd-data.ts';
+import { directoryConfig, type Slapd, startSlapd } from '#test/servers/slapd.ts';
 import { ManualClock } from '#test/support/clock.ts';
 import { ask, csrfOf, Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
@@ -56,15 +55,7 @@ async function runOutages(): Promise<boolean> {
   await using gateway = await startGatewayProcess({
     server: { workers: 1 },
     directories: [
-      {
-        name: 'corp',
-        kind: 'openLdap',
-        servers: [first.url, second.url],
-        bind: service,
-        users: { baseDn: peopleBase },
-        groups: { baseDn: groupsBase },
-        pool: { connections: verificationConnections },
-      },
+      directoryConfig([first.url, second.url], { pool: { connections: verificationConnections } }),
     ],
     providers: [{ name: 'corp', type: 'ldap', directory: 'corp' }],
     throttle: { address: { failures: 100_000 }, account: { failures: 1_000 } },

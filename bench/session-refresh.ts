@@ -4,8 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startGatewayProcess } from '#test/servers/gateway.ts';
-import { type ServerOperation, type Slapd, startSlapd } from '#test/servers/slapd.ts';
-import { groupsBase, peopleBase, service } from '#test/servers/slapd-data.ts';
+import { directoryConfig, type ServerOperation, type Slapd, startSlapd } from '#test/servers/slapd.ts';
+import { groupsBase, peopleBase } from '#test/servers/slapd-data.ts';
 import { type Answer, ask, Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 import { printConditions, report } from './harness/report.ts';
@@ -21,17 +21,7 @@ export async function run(): Promise<boolean> {
   await using gateway = await startGatewayProcess({
     server: { workers: 1 },
     session: { refreshInterval: `${refreshIntervalMs}ms` },
-    directories: [
-      {
-        name: 'corp',
-        kind: 'openLdap',
-        servers: [slapd.url],
-        bind: service,
-        users: { baseDn: peopleBase },
-        groups: { baseDn: groupsBase },
-        cache: { ttl: cacheTtl },
-      },
-    ],
+    directories: [directoryConfig([slapd.url], { cache: { ttl: cacheTtl } })],
     providers: [{ name: 'corp', type: 'ldap', directory: 'corp' }],
     applications: [
       { name: 'wiki', hosts: ['wiki.example.test'], rules: [{ access: { groups: ['everyone'] } }] },

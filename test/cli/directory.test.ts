@@ -14,8 +14,8 @@ import {
   type RunningDirectory,
   slapdWithAccounts,
 } from '#test/servers/directory-kinds.ts';
-import { startSlapd } from '#test/servers/slapd.ts';
-import { groupsBase, peopleBase, service } from '#test/servers/slapd-data.ts';
+import { directoryConfig, startSlapd } from '#test/servers/slapd.ts';
+import { peopleBase, service } from '#test/servers/slapd-data.ts';
 import { type CommandRun, runCommand } from '#test/support/command-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vratar-directory-'));
@@ -294,16 +294,7 @@ describe('directory test', () => {
 
   test('two entries of one name are said to be two', async () => {
     await using twins = await startSlapd();
-    const file = writeConfig([
-      {
-        name: 'corp',
-        kind: 'openLdap',
-        servers: [twins.url],
-        bind: service,
-        users: { baseDn: peopleBase },
-        groups: { baseDn: groupsBase },
-      },
-    ]);
+    const file = writeConfig([directoryConfig([twins.url])]);
     const { code, report: found } = await report(['test', '--config', file, '--user', 'twin']);
     assert.equal(code, 1);
     assert.equal(found.reason, 'ambiguous-account');

@@ -1,12 +1,6 @@
 /** The people and groups of the corpus, as a real directory holds them. The right password of all but ivan is `right`. */
-import { type Slapd, type SlapdOptions, startSlapd } from '#test/servers/slapd.ts';
-import {
-  type GroupEntry,
-  groupsBase,
-  type PersonEntry,
-  peopleBase,
-  service,
-} from '#test/servers/slapd-data.ts';
+import { directoryConfig, type Slapd, type SlapdOptions, startSlapd } from '#test/servers/slapd.ts';
+import { type GroupEntry, groupsBase, type PersonEntry, peopleBase } from '#test/servers/slapd-data.ts';
 
 export const rightPassword = 'right';
 export const ivansPassword = 'парольЯ1!';
@@ -90,17 +84,12 @@ export function directoryOptions(
   servers: readonly string[],
   more: Record<string, unknown> = {},
 ): Record<string, unknown> {
-  return {
-    name: 'corp',
-    kind: 'openLdap',
-    servers,
-    bind: service,
+  return directoryConfig(servers, {
     // People may type their address instead of their name.
     users: {
       baseDn: peopleBase,
       filter: '(&(objectClass=inetOrgPerson)(|(uid=%USERNAME%)(mail=%USERNAME%)))',
     },
-    groups: { baseDn: groupsBase },
     ...more,
-  };
+  });
 }

@@ -9,7 +9,7 @@ import { GroupTable } from '#src/identity/group.ts';
 import { type Clock, systemClock } from '#src/lib/clock.ts';
 import { Secret } from '#src/lib/secret.ts';
 import { Metrics } from '#src/observability/metrics.ts';
-import { groupsBase, peopleBase, service } from '#test/servers/slapd-data.ts';
+import { directoryConfig } from '#test/servers/slapd.ts';
 import { collectLog, type LogLines } from '#test/support/log-lines.ts';
 
 export interface TestDirectory extends AsyncDisposable {
@@ -38,15 +38,7 @@ export function parseOptions(
   servers: readonly string[],
   more: Record<string, unknown> = {},
 ): DirectoryOptions {
-  return directoryOptions.parse({
-    name: 'corp',
-    kind: 'openLdap',
-    servers,
-    bind: service,
-    users: { baseDn: peopleBase },
-    groups: { baseDn: groupsBase },
-    ...more,
-  });
+  return directoryOptions.parse(directoryConfig(servers, more));
 }
 
 export function openDirectory(settings: TestDirectorySettings): TestDirectory {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
-import { type Slapd, startSlapd } from '#test/servers/slapd.ts';
+import { directoryConfig, type Slapd, startSlapd } from '#test/servers/slapd.ts';
 import type { PersonEntry } from '#test/servers/slapd-data.ts';
-import { groupsBase, peopleBase, personDn, service } from '#test/servers/slapd-data.ts';
+import { peopleBase, personDn, service } from '#test/servers/slapd-data.ts';
 import { type Received, startUpstream, type TestUpstream, valuesOf } from '#test/servers/upstream.ts';
 import { ManualClock } from '#test/support/clock.ts';
 import { type Answer, ask, csrfOf, Visitor } from '#test/support/http-client.ts';
@@ -23,14 +23,6 @@ const people: Readonly<Record<'north' | 'south', readonly PersonEntry[]>> = {
 };
 
 function config(north: Slapd, south: Slapd, upstream: string): Record<string, unknown> {
-  const directory = (name: string, server: Slapd): unknown => ({
-    name,
-    kind: 'openLdap',
-    servers: [server.url],
-    bind: service,
-    users: { baseDn: peopleBase },
-    groups: { baseDn: groupsBase },
-  });
   const application = (name: string, access: unknown): unknown => ({
     name,
     hosts: [`${name}.example.test`],
@@ -44,7 +36,10 @@ function config(north: Slapd, south: Slapd, upstream: string): Record<string, un
     server: { publicUrl: 'http://login.example.test' },
     session: { cookie: { domain: 'example.test' } },
     throttle: { account: { failures: 3 }, address: { failures: 10_000 } },
-    directories: [directory('north', north), directory('south', south)],
+    directories: [
+      directoryConfig([north.url], { name: 'north' }),
+      directoryConfig([south.url], { name: 'south' }),
+    ],
     providers: [
       {
         name: 'north',

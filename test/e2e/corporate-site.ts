@@ -2,8 +2,7 @@
 import type { FrontProxy } from '#test/servers/front-proxy.ts';
 import { type GatewayProcess, startGatewayProcess } from '#test/servers/gateway.ts';
 import { protectedServer, startNginx } from '#test/servers/nginx.ts';
-import type { Slapd } from '#test/servers/slapd.ts';
-import { groupsBase, peopleBase, service } from '#test/servers/slapd-data.ts';
+import { directoryConfig, type Slapd } from '#test/servers/slapd.ts';
 import { startUpstream, type TestUpstream } from '#test/servers/upstream.ts';
 import { freePort } from '#test/support/free-port.ts';
 
@@ -16,17 +15,7 @@ export interface CorporateSite extends AsyncDisposable {
 /** `directories`: URLs in order of preference. */
 export function corporateConfig(urls: readonly string[], overrides: Record<string, unknown> = {}) {
   return {
-    directories: [
-      {
-        name: 'corp',
-        kind: 'openLdap',
-        servers: urls,
-        bind: { dn: service.dn, password: service.password },
-        users: { baseDn: peopleBase },
-        groups: { baseDn: groupsBase },
-        timeout: '1s',
-      },
-    ],
+    directories: [directoryConfig(urls, { timeout: '1s' })],
     providers: [{ name: 'corp', type: 'ldap', title: 'Corporate account', directory: 'corp' }],
     throttle: { address: { failures: 10_000 } },
     applications: [

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { type GatewayProcess, startGatewayProcess } from '#test/servers/gateway.ts';
-import { startSlapd } from '#test/servers/slapd.ts';
-import { groupsBase, peopleBase, service } from '#test/servers/slapd-data.ts';
+import { directoryConfig, startSlapd } from '#test/servers/slapd.ts';
+import { groupsBase, service } from '#test/servers/slapd-data.ts';
 import { ask } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 
@@ -19,17 +19,7 @@ interface Entry {
 async function start(options: Record<string, unknown>): Promise<GatewayProcess> {
   return await startGatewayProcess({
     server: { workers: 1 },
-    directories: [
-      {
-        name: 'corp',
-        kind: 'openLdap',
-        servers: [slapd.url],
-        bind: service,
-        users: { baseDn: peopleBase },
-        groups: { baseDn: groupsBase },
-        ...options,
-      },
-    ],
+    directories: [directoryConfig([slapd.url], options)],
     providers: [{ name: 'corp', type: 'ldap', directory: 'corp' }],
   });
 }

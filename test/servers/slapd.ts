@@ -16,7 +16,9 @@ import {
   defaultGroups,
   defaultPeople,
   type GroupEntry,
+  groupsBase,
   type PersonEntry,
+  peopleBase,
   policiesBase,
   service,
   suffix,
@@ -84,6 +86,22 @@ export interface Slapd extends AsyncDisposable {
 const slapdPath = ['/usr/sbin/slapd', '/usr/lib/openldap/slapd', '/usr/libexec/slapd'].find((path) =>
   existsSync(path),
 );
+
+/** The directory `corp` of a configuration, on servers of this file. */
+export function directoryConfig(
+  servers: readonly string[],
+  more: Readonly<Record<string, unknown>> = {},
+): Record<string, unknown> {
+  return {
+    name: 'corp',
+    kind: 'openLdap',
+    servers,
+    bind: service,
+    users: { baseDn: peopleBase },
+    groups: { baseDn: groupsBase },
+    ...more,
+  };
+}
 
 export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
   if (slapdPath === undefined) throw new Error('slapd is missing: apt-get install slapd ldap-utils');

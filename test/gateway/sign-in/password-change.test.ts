@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { messages } from '#src/portal/messages/by-language.ts';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
-import { type Slapd, startSlapd } from '#test/servers/slapd.ts';
-import { groupsBase, type PersonEntry, peopleBase, policiesBase, service } from '#test/servers/slapd-data.ts';
+import { directoryConfig, type Slapd, startSlapd } from '#test/servers/slapd.ts';
+import { type PersonEntry, policiesBase } from '#test/servers/slapd-data.ts';
 import { type Answer, ask, hiddenFieldsOf, Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 
@@ -26,19 +26,12 @@ const people: readonly PersonEntry[] = [
 ];
 
 function config(slapd: Slapd): Record<string, unknown> {
-  const directory = {
-    kind: 'openLdap',
-    servers: [slapd.url],
-    bind: service,
-    users: { baseDn: peopleBase },
-    groups: { baseDn: groupsBase },
-    timeout: '1s',
-  };
+  const directory = directoryConfig([slapd.url], { timeout: '1s' });
   const passwordChangeUrl = 'https://password.example.test/change';
   return {
     server: { publicUrl: 'http://app.example.test' },
     directories: [
-      { ...directory, name: 'corp' },
+      directory,
       { ...directory, name: 'linked', passwordChange: 'off', passwordChangeUrl },
       { ...directory, name: 'silent', passwordChange: 'off' },
     ],
