@@ -65,7 +65,7 @@ export async function compileSnapshot(options: SnapshotOptions): Promise<Snapsho
       const upstreams = applications.all
         .map(({ upstream }) => upstream)
         .filter((upstream) => upstream !== undefined && upstream !== 'whoami');
-      await Promise.all(upstreams.map(async (upstream) => await upstream[Symbol.asyncDispose]()));
+      for (const upstream of upstreams) upstream[Symbol.dispose]();
     },
   };
 }

@@ -1,10 +1,11 @@
 /** Streams one upstream answer to the client: raw headers through, back-pressure and aborts in both directions. */
 import type { Duplex } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import { GatewayError } from '../errors.ts';
 import { cutOff, type Exchange, isGone } from '../http/exchange.ts';
 import { leaveBody } from '../http/unread-body.ts';
 import { hopByHop } from './hop-by-hop.ts';
+import type { AnswerHead } from './http1/answer-head.ts';
+import type { Asker, Connection } from './http1/connection.ts';
 import type { SlowClients, Unread } from './slow-clients.ts';
 
 export interface AnswerListener {
@@ -22,14 +23,14 @@ export interface AnswerExpectation {
   readonly answerHeaders: readonly string[];
 }
 
-export class AnswerStream implements Dispatcher.DispatchHandler {
+export class AnswerStream implements Asker {
   readonly #exchange: Exchange;
   readonly #expectation: AnswerExpectation;
   readonly #listener: AnswerListener;
   readonly #slowClients: SlowClients;
   readonly #deadline: NodeJS.Timeout | undefined;
   #unread: Unread | undefined;
-  #controller: Dispatcher.DispatchController | undefined;
+  #connection: Connection | undefined;
   #status = 0;
   #isSettled = false;
 
@@ -46,80 +47,56 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
     this.#listener = listener;
     this.#slowClients = slowClients;
     if (totalMs !== 'off') this.#deadline = setTimeout(() => this.abort(expired()), totalMs);
+    exchange.response.on('close', this.#onClientGone);
   }
 
   /** Whether bytes of the request may have left. */
   get isStarted(): boolean {
-    return this.#controller !== undefined;
+    return this.#connection !== undefined;
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    const { response } = this.#exchange;
-    if (this.#isSettled || isGone(response)) {
-      controller.abort(clientGone());
-      return;
-    }
-    this.#controller = controller;
-    response.once('close', () => {
-      if (!response.writableEnded) controller.abort(clientGone());
-    });
+  onSending(connection: Connection): boolean {
+    if (this.#isSettled) return false;
+    this.#connection = connection;
+    return true;
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    // Interim answers (RFC 9110 section 15.2) end here; the final one follows.
-    if (status < 200) return;
-    if (status > 599) {
-      controller.abort(
-        new GatewayError('UPSTREAM_PROTOCOL', 'the upstream sent an impossible status', {
-          fields: { status },
-        }),
-      );
-      return;
-    }
+  onHead({ status, fields }: AnswerHead): void {
     this.#status = status;
     this.#listener.onHead();
-    const headers = answerHeaders(
-      controller.rawHeaders as readonly (Buffer | string)[],
-      status,
-      this.#expectation,
-    );
+    const headers = answerHeaders(fields, status, this.#expectation);
     // A custom reason phrase says nothing to programs and may carry anything: the standard one is sent.
     this.#exchange.response.writeHead(status, headers);
   }
 
-  onRequestUpgrade(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _headers: unknown,
-    socket: Duplex,
-  ): void {
+  onUpgraded({ status, fields }: AnswerHead, socket: Duplex): void {
     this.#settle();
     this.#listener.onHead();
-    const raw = controller.rawHeaders as readonly (Buffer | string)[];
-    this.#listener.onUpgraded(answerHeaders(raw, status, this.#expectation), socket);
+    this.#listener.onUpgraded(answerHeaders(fields, status, this.#expectation), socket);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onData(content: Buffer): void {
     const { response } = this.#exchange;
-    if (response.write(chunk)) return;
-    controller.pause();
-    const unread = (this.#unread ??= { sinceMs: 0, onForgotten: () => controller.abort(clientGone()) });
+    const connection = this.#connection;
+    if (this.#isSettled || connection === undefined || response.write(Buffer.from(content))) return;
+    connection.pause(this);
+    const unread = (this.#unread ??= { sinceMs: 0, onForgotten: () => this.abort(clientGone()) });
     this.#slowClients.leftUnread(unread);
     response.once('drain', () => {
       this.#slowClients.taken(unread);
-      controller.resume();
+      connection.resume(this);
     });
   }
 
-  onResponseEnd(): void {
+  onEnd(last: Buffer | undefined): void {
     if (this.#isSettled) return;
     this.#settle();
     leaveBody(this.#exchange);
-    this.#exchange.response.end();
+    endWith(this.#exchange, last);
     this.#listener.onAnswered(this.#status);
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  onFailed(error: Error): void {
     this.#fail(error);
   }
 
@@ -133,11 +110,16 @@ export class AnswerStream implements Dispatcher.DispatchHandler {
   }
 
   /** Ends it before its time: with an answer, where none has begun. */
-  abort(error: GatewayError): void {
+  abort(error: Error): void {
     if (this.#isSettled) return;
-    if (this.#controller === undefined) this.#fail(error);
-    else this.#controller.abort(error);
+    if (this.#connection === undefined) this.#fail(error);
+    else this.#connection.abort(this, error);
   }
+
+  /** Heard at the end of every answer, so that an error is made only where there is one. */
+  readonly #onClientGone = (): void => {
+    if (!this.#isSettled) this.abort(clientGone());
+  };
 
   #settle(): void {
     this.#isSettled = true;
@@ -155,21 +137,17 @@ function clientGone(): Error {
 }
 
 /** Hot path: `bench/proxy.ts`. The answer's fields without hop-by-hop ones, order and duplicates kept. */
-function answerHeaders(
-  raw: readonly (Buffer | string)[],
-  status: number,
-  expectation: AnswerExpectation,
-): string[] {
+function answerHeaders(fields: readonly string[], status: number, expectation: AnswerExpectation): string[] {
   const headers: string[] = [];
   let listed: readonly string[] | undefined;
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = toText(raw[i] as Buffer | string);
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    const value = fields[i + 1] as string;
     const lower = name.toLowerCase();
     if (hopByHop.has(lower)) {
-      if (lower === 'connection') listed = listedBy(toText(raw[i + 1] as Buffer | string), listed);
+      if (lower === 'connection') listed = listedBy(value, listed);
       continue;
     }
-    const value = toText(raw[i + 1] as Buffer | string);
     if (
       lower === 'set-cookie' &&
       expectation.protectedCookies.some((cookie) => value.trimStart().startsWith(`${cookie}=`))
@@ -212,6 +190,11 @@ function withOwn(headers: readonly string[], status: number, own: readonly strin
   return [...kept, 'Cache-Control', 'no-store'];
 }
 
-function toText(value: Buffer | string): string {
-  return typeof value === 'string' ? value : value.toString('latin1');
+/** Node sends a string in one piece with the head, and a buffer as a second one: for a small rest that costs more. */
+const smallBytes = 8_192;
+
+function endWith({ response }: Exchange, last: Buffer | undefined): void {
+  if (last === undefined) response.end();
+  else if (last.length <= smallBytes) response.end(last.toString('latin1'), 'latin1');
+  else response.end(Buffer.from(last));
 }

@@ -96,6 +96,8 @@ export class Tunnel {
     const { from, to } = direction;
     from.on('data', (chunk: Buffer) => this.#pass(direction, chunk));
     to.on('drain', () => from.resume());
+    // Whoever spoke HTTP on it held it back until here.
+    from.resume();
     from.once('end', () => to.end());
     from.once('error', () => to.destroy());
     from.once('close', () => {

@@ -3,15 +3,19 @@
  * times in a row gets no requests until a trial of our own succeeds.
  */
 import { readFileSync } from 'node:fs';
-import { connect, isIP } from 'node:net';
-import { buildConnector, type Dispatcher, Pool } from 'undici';
+import { GatewayError } from '../errors.ts';
 import { CircuitBreaker } from '../lib/circuit-breaker.ts';
 import type { Logger } from '../observability/logger.ts';
 import { HealthQuestion } from './health-question.ts';
+import { Connector, type ServerAddress, type ServerTls } from './http1/connect.ts';
+import type { Asker, ServerRequest } from './http1/connection.ts';
+import { ConnectionPool } from './http1/connection-pool.ts';
 import type { ProxyOptions } from './options.ts';
 
 const failuresBeforeOpening = 3;
 const retryMs = [250, 500, 1_000, 2_000];
+/** Of a connection without a request. */
+const keptMs = 30_000;
 
 export interface UpstreamServerOptions {
   readonly application: string;
@@ -21,7 +25,7 @@ export interface UpstreamServerOptions {
   readonly logger: Logger;
 }
 
-export class UpstreamServer implements AsyncDisposable {
+export class UpstreamServer implements Disposable {
   readonly address: string;
   /** What its own Host header would be. */
   readonly authority: string;
@@ -29,11 +33,10 @@ export class UpstreamServer implements AsyncDisposable {
   inFlight = 0;
   /** Of these, what needs no connection of the pool any more. */
   tunnels = 0;
-  /** The name a certificate must be for; `undefined`: no TLS. */
-  readonly #verifiedName: string | undefined;
-  readonly #pool: Pool;
+  readonly #pool: ConnectionPool;
   readonly #connections: number;
   readonly #circuit: CircuitBreaker;
+  readonly #question: HealthQuestion | undefined;
   readonly #questions: NodeJS.Timeout | undefined;
 
   constructor({ application, address, proxy, logger }: UpstreamServerOptions) {
@@ -41,34 +44,23 @@ export class UpstreamServer implements AsyncDisposable {
     const socketPath = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
     const origin = new URL(socketPath === undefined ? address : 'http://localhost');
     this.authority = origin.host;
-    const isSecure = origin.protocol === 'https:';
-    this.#verifiedName = isSecure ? (proxy.tls.serverName ?? withoutBrackets(origin.hostname)) : undefined;
     const { timeouts, connections, health } = proxy;
+    const connector = new Connector(addressOf(origin, socketPath, proxy.tls), timeouts.connect);
     this.#connections = connections;
-    this.#pool = new Pool(origin, {
+    this.#pool = new ConnectionPool({
+      connector,
       connections,
-      pipelining: 1,
-      connect: connector(this.#verifiedName, {
-        timeout: timeouts.connect,
-        ...(socketPath === undefined ? {} : { socketPath }),
-        ...(this.#verifiedName === undefined ? {} : identityOf(proxy.tls)),
-      }),
-      headersTimeout: timeouts.head,
-      bodyTimeout: timeouts.idle,
-      keepAliveTimeout: 30_000,
-      maxHeaderSize: 65_536,
-      // A second answer on a kept connection must never reach another request.
-      strictContentLength: true,
+      timeouts: { head: timeouts.head, idle: timeouts.idle, kept: keptMs },
     });
-    const question = health === undefined ? undefined : new HealthQuestion(this.#pool, origin.host, health);
+    const question = health === undefined ? undefined : new HealthQuestion(connector, origin.host, health);
+    this.#question = question;
     const fields = { application, server: address };
     this.#circuit = new CircuitBreaker({
       failureThreshold: failuresBeforeOpening,
       retryMs,
       slowRetryMs: retryMs,
       isSlow: () => false,
-      attempt: async () =>
-        await (question === undefined ? tryToConnect(origin, socketPath, timeouts.connect) : question.ask()),
+      attempt: async () => await (question === undefined ? tryToConnect(connector) : question.ask()),
       onOpen: (error) => logger.warn('upstream.unavailable', { ...fields, error }),
       onClose: () => logger.info('upstream.available', fields),
     });
@@ -81,19 +73,17 @@ export class UpstreamServer implements AsyncDisposable {
     return !this.#circuit.isOpen;
   }
 
-  /** Requests that wait for a connection. (The pool's own statistics go through all of its connections at each look.) */
+  /** Requests that wait for a connection. */
   get waiting(): number {
     return Math.max(0, this.inFlight - this.tunnels - this.#connections);
   }
 
-  dispatch(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
-    this.#pool.dispatch(
-      // undici would take the Host of each request for the server's name, and end its connections when it changes.
-      this.#verifiedName === undefined
-        ? request
-        : ({ ...request, servername: this.#verifiedName } as Dispatcher.DispatchOptions),
-      handler,
-    );
+  ask(request: ServerRequest, asker: Asker): void {
+    this.#pool.ask(request, asker);
+  }
+
+  withdraw(asker: Asker): void {
+    this.#pool.withdraw(asker);
   }
 
   /** It answered something. */
@@ -106,10 +96,11 @@ export class UpstreamServer implements AsyncDisposable {
     this.#circuit.failure(error);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.dispose](): void {
     clearInterval(this.#questions);
     this.#circuit[Symbol.dispose]();
-    await this.#pool.destroy();
+    this.#pool.close(new GatewayError('UPSTREAM_RESET', 'the gateway ends'));
+    this.#question?.[Symbol.dispose]();
   }
 
   async #inquire(question: HealthQuestion): Promise<void> {
@@ -123,41 +114,40 @@ export class UpstreamServer implements AsyncDisposable {
   }
 }
 
-/** An address is verified as an address; as a name in the handshake it is not allowed (RFC 6066 section 3). */
-function connector(name: string | undefined, options: buildConnector.BuildOptions): buildConnector.connector {
-  const connectTo = buildConnector(options);
-  const servername = name === undefined || isIP(name) !== 0 ? '' : name;
-  return (target, done) => connectTo({ ...target, servername }, done);
-}
-
-function withoutBrackets(hostname: string): string {
-  return hostname.replace(/^\[|\]$/g, '');
-}
-
-function identityOf({ caFile, certificateFile, keyFile }: ProxyOptions['tls']): object {
+/** Where `origin` is, or the unix socket at `path`. */
+function addressOf(
+  { hostname, protocol, port }: URL,
+  path: string | undefined,
+  tls: ProxyOptions['tls'],
+): ServerAddress {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const isSecure = protocol === 'https:';
   return {
-    ...(caFile === undefined ? {} : { ca: readFileSync(caFile) }),
-    ...(certificateFile === undefined ? {} : { cert: readFileSync(certificateFile) }),
-    ...(keyFile === undefined ? {} : { key: readFileSync(keyFile) }),
-    rejectUnauthorized: true,
+    host,
+    port: Number(port || (isSecure ? 443 : 80)),
+    path,
+    tls: isSecure ? { name: tls.serverName ?? host, ...identityOf(tls) } : undefined,
   };
 }
 
-async function tryToConnect(
-  { hostname, port, protocol }: URL,
-  path: string | undefined,
-  timeoutMs: number,
-): Promise<void> {
+function identityOf({ caFile, certificateFile, keyFile }: ProxyOptions['tls']): Omit<ServerTls, 'name'> {
+  return {
+    ca: contentOf(caFile),
+    cert: contentOf(certificateFile),
+    key: contentOf(keyFile),
+  };
+}
+
+function contentOf(file: string | undefined): Buffer | undefined {
+  return file === undefined ? undefined : readFileSync(file);
+}
+
+async function tryToConnect(connector: Connector): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const host = withoutBrackets(hostname);
-    const socket = connect(
-      path === undefined ? { host, port: Number(port || (protocol === 'https:' ? 443 : 80)) } : { path },
-    );
-    socket.setTimeout(timeoutMs, () => socket.destroy(new Error('the server did not accept in time')));
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve();
+    connector.connect(undefined, (error, socket) => {
+      socket?.destroy();
+      if (error === null) resolve();
+      else reject(error);
     });
-    socket.once('error', reject);
   });
 }

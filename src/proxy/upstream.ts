@@ -60,7 +60,7 @@ interface Errand {
 /** RFC 9110 section 9.2.2. */
 const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
-export class Upstream implements AsyncDisposable {
+export class Upstream implements Disposable {
   readonly #servers: readonly UpstreamServer[];
   readonly #options: UpstreamOptions;
   /** Of equally busy servers the next one is taken. */
@@ -88,8 +88,8 @@ export class Upstream implements AsyncDisposable {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#servers.map(async (server) => await server[Symbol.asyncDispose]()));
+  [Symbol.dispose](): void {
+    for (const server of this.#servers) server[Symbol.dispose]();
   }
 
   /** The least busy server that works, other than `failed`. */
@@ -148,6 +148,7 @@ export class Upstream implements AsyncDisposable {
       },
       onFailed: (error, canAnswer) => {
         server.inFlight--;
+        if (!stream.isStarted) server.withdraw(stream);
         if (isConnectFailure(error)) server.failed(error);
         const next =
           mayRepeat && canAnswer ? this.#next(server, request, error, stream.isStarted) : undefined;
@@ -159,13 +160,14 @@ export class Upstream implements AsyncDisposable {
       },
     });
     errand.stream = stream;
-    server.dispatch(
+    server.ask(
       {
         method: request.method,
         path: request.path,
         headers: proxy.hostHeader === 'keep' ? request.headers : withHost(request.headers, server.authority),
         body,
-        ...(request.isUpgrade ? webSocket : {}),
+        bodyLength: body === null ? 0 : lengthOf(exchange),
+        isUpgrade: request.isUpgrade,
       },
       stream,
     );
@@ -194,12 +196,14 @@ export class Upstream implements AsyncDisposable {
   }
 }
 
-const webSocket = { upgrade: 'websocket' } as const;
-
 function withHost(headers: readonly string[], authority: string): string[] {
   return headers.map((value, i) =>
     i % 2 === 1 && (headers[i - 1] as string).toLowerCase() === 'host' ? authority : value,
   );
+}
+
+function lengthOf({ head }: Exchange): number | 'chunked' {
+  return head.contentLength === undefined ? 'chunked' : Number(head.contentLength);
 }
 
 /** A body of known length is bounded by it: the parser takes no byte more. */
