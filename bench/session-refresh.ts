@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startGatewayProcess } from '#test/servers/gateway.ts';
 import { directoryConfig, type ServerOperation, type Slapd, startSlapd } from '#test/servers/slapd.ts';
 import { groupsBase, peopleBase } from '#test/servers/slapd-data.ts';
-import { type Answer, ask, Visitor } from '#test/support/http-client.ts';
+import { type Answer, askAsNginx, Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 import { printConditions, report } from './harness/report.ts';
 
@@ -35,15 +35,7 @@ export async function run(): Promise<boolean> {
   const searchesOfOneWalk =
     searchesIn(await slapd.operations(), groupsBase) - searchesIn(selfChecked, groupsBase);
   const decide = async (): Promise<Answer> =>
-    await ask({
-      port: gateway.port,
-      path: '/_vratar/auth/nginx',
-      headers: [
-        ['X-Original-URL', 'https://wiki.example.test/'],
-        ['X-Original-Method', 'GET'],
-        ['Cookie', visitor.cookieHeader],
-      ],
-    });
+    await askAsNginx(gateway.port, 'https://wiki.example.test/', [['Cookie', visitor.cookieHeader]]);
   const signedInAt = performance.now();
   await until(() => performance.now() - signedInAt > refreshIntervalMs + 200, {
     timeoutMs: 2 * refreshIntervalMs,

@@ -4,7 +4,7 @@ import { after, test } from 'node:test';
 import { type GatewayProcess, startGatewayProcess } from '#test/servers/gateway.ts';
 import { startKdc } from '#test/servers/kdc.ts';
 import { childProcesses, isAlive } from '#test/support/child-processes.ts';
-import { ask } from '#test/support/http-client.ts';
+import { ask, askAsNginx } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 
 const kdc = await startKdc();
@@ -26,16 +26,8 @@ const start = async (workers: number): Promise<GatewayProcess> =>
   });
 
 const present = async (gateway: GatewayProcess, token: string): Promise<number> => {
-  const { status } = await ask({
-    port: gateway.port,
-    path: '/_vratar/auth/nginx',
-    headers: [
-      ['X-Original-URL', 'http://gw.localhost/'],
-      ['X-Original-Method', 'GET'],
-      ['Authorization', `Negotiate ${token}`],
-    ],
-  });
-  return status;
+  const headers = [['Authorization', `Negotiate ${token}`]] as const;
+  return (await askAsNginx(gateway.port, 'http://gw.localhost/', headers)).status;
 };
 
 const workersOf = (gateway: GatewayProcess): readonly number[] =>

@@ -8,7 +8,7 @@ import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify
 import { keys } from '#src/cli/keys.ts';
 import { type GatewayProcess, startGatewayProcess } from '#test/servers/gateway.ts';
 import { type CommandRun, runCommand } from '#test/support/command-run.ts';
-import { type Answer, ask, Visitor } from '#test/support/http-client.ts';
+import { ask, askAsNginx, Visitor } from '#test/support/http-client.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vratar-rotation-'));
 const configFile = join(folder, 'vratar.yaml');
@@ -48,17 +48,11 @@ async function command(...argv: string[]): Promise<CommandRun> {
 /** Each request on a connection of its own: with two workers both answer some. */
 async function assertions(count = 12): Promise<readonly string[]> {
   const answers = await Promise.all(
-    Array.from({ length: count }, async (): Promise<Answer> => {
-      return await ask({
-        port: gateway.port,
-        path: '/_vratar/auth/nginx',
-        headers: [
-          ['X-Original-URL', 'http://app.example.test/'],
-          ['X-Original-Method', 'GET'],
-          ['Cookie', alice.cookieHeader],
-        ],
-      });
-    }),
+    Array.from(
+      { length: count },
+      async () =>
+        await askAsNginx(gateway.port, 'http://app.example.test/', [['Cookie', alice.cookieHeader]]),
+    ),
   );
   return answers.map(({ headers }) => String(headers['x-vratar-assertion']));
 }

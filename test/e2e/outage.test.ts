@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
 import { type Slapd, startSlapd } from '#test/servers/slapd.ts';
-import { ask, Visitor } from '#test/support/http-client.ts';
+import { askAsNginx, Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 import { corporateConfig } from './corporate-site.ts';
 
@@ -15,17 +15,9 @@ before(async () => {
 });
 after(async () => await slapd[Symbol.asyncDispose]());
 
-async function decide(gateway: TestGateway, visitor: Visitor): Promise<number> {
-  const { status } = await ask({
-    port: gateway.port,
-    path: '/_vratar/auth/nginx',
-    headers: [
-      ['X-Original-URL', 'https://wiki.example.test/page'],
-      ['X-Original-Method', 'GET'],
-      ['Cookie', visitor.cookieHeader],
-    ],
-  });
-  return status;
+async function decide(gateway: TestGateway, visitor: Visitor, path = '/page'): Promise<number> {
+  const url = `https://wiki.example.test${path}`;
+  return (await askAsNginx(gateway.port, url, [['Cookie', visitor.cookieHeader]])).status;
 }
 
 describe('while the directory does not answer', () => {
@@ -135,18 +127,7 @@ describe('while the directory changes', () => {
   test('a person who leaves a group loses what it opened at the next refresh', async () => {
     const visitor = new Visitor(gateway.port, [wiki]);
     assert.equal((await visitor.signIn('alice', 'alice-password')).status, 303);
-    const admin = async (): Promise<number> =>
-      (
-        await ask({
-          port: gateway.port,
-          path: '/_vratar/auth/nginx',
-          headers: [
-            ['X-Original-URL', 'https://wiki.example.test/admin/x'],
-            ['X-Original-Method', 'GET'],
-            ['Cookie', visitor.cookieHeader],
-          ],
-        })
-      ).status;
+    const admin = async (): Promise<number> => await decide(gateway, visitor, '/admin/x');
     assert.equal(await admin(), 200);
     const admins = 'dn: cn=admins,ou=groups,dc=example,dc=test\nchangetype: modify\n';
     await slapd.modify(`${admins}replace: member\nmember: cn=nobody,dc=example,dc=test\n`);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { TestGateway } from '#test/servers/gateway.ts';
-import { type Answer, ask, type Visitor } from '#test/support/http-client.ts';
+import { type Answer, ask, askAsNginx, type Visitor } from '#test/support/http-client.ts';
 import { signedIn, startSite } from './site.ts';
 
 let gateway: TestGateway;
@@ -18,11 +18,7 @@ type Header = readonly [string, string];
 
 /** What nginx sends for an original request. */
 function nginx(url: string, headers: readonly Header[] = [], method = 'GET'): Promise<Answer> {
-  return ask({
-    port: gateway.port,
-    path: '/_vratar/auth/nginx',
-    headers: [['Host', 'internal'], ['X-Original-URL', url], ['X-Original-Method', method], ...headers],
-  });
+  return askAsNginx(gateway.port, url, [['Host', 'internal'], ...headers], method);
 }
 
 const cookieOf = (visitor: Visitor): Header => ['Cookie', visitor.cookieHeader];
@@ -82,14 +78,7 @@ describe('a request that needs a sign-in', () => {
 
   test('leads to publicUrl where the cookie domain covers the host', async () => {
     await using shared = await startSite(undefined, { session: { cookie: { domain: 'example.test' } } });
-    const answer = await ask({
-      port: shared.port,
-      path: '/_vratar/auth/nginx',
-      headers: [
-        ['X-Original-URL', 'https://app.example.test/'],
-        ['X-Original-Method', 'GET'],
-      ],
-    });
+    const answer = await askAsNginx(shared.port, 'https://app.example.test/');
     assert.equal(
       answer.headers.location,
       'http://gw.example.test/_vratar/login?rd=https%3A%2F%2Fapp.example.test%2F',
@@ -206,14 +195,7 @@ describe('a denied request is answered with 403', () => {
     await using closed = await startSite(undefined, {
       server: { publicUrl: 'http://gw.example.test', trustedProxies: [] },
     });
-    const answer = await ask({
-      port: closed.port,
-      path: '/_vratar/auth/nginx',
-      headers: [
-        ['X-Original-URL', 'https://app.example.test/public/x'],
-        ['X-Original-Method', 'GET'],
-      ],
-    });
+    const answer = await askAsNginx(closed.port, 'https://app.example.test/public/x');
     assert.equal(answer.status, 403);
   });
 

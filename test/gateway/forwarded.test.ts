@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { TestGateway } from '#test/servers/gateway.ts';
 import { startUpstream, type TestUpstream, valuesOf } from '#test/servers/upstream.ts';
-import { type Answer, ask } from '#test/support/http-client.ts';
+import { type Answer, ask, askAsNginx } from '#test/support/http-client.ts';
 import { siteConfig, startSite } from './site.ts';
 
 type Header = readonly [string, string];
@@ -28,11 +28,7 @@ after(async () => {
 const proxied = async (...headers: readonly Header[]): Promise<Answer> =>
   await ask({ port: gateway.port, headers: [['Host', 'app.example.test'], ...headers] });
 const forwardAuth = async (...headers: readonly Header[]): Promise<Answer> =>
-  await ask({
-    port: gateway.port,
-    path: '/_vratar/auth/nginx',
-    headers: [['X-Original-URL', 'https://app.example.test/'], ['X-Original-Method', 'GET'], ...headers],
-  });
+  await askAsNginx(gateway.port, 'https://app.example.test/', headers);
 
 describe('the client of a request', () => {
   const rows: { name: string; headers: readonly Header[]; status: number }[] = [

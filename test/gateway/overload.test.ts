@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { after, describe, test } from 'node:test';
 import { startGateway } from '#test/servers/gateway.ts';
-import { Visitor } from '#test/support/http-client.ts';
+import { askAsNginx, Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 
 const portalHost = ['Host', 'gw.example.test'] as const;
@@ -64,17 +64,7 @@ describe('a worker that is held up again and again', () => {
       anonymous: async () => await ask({ port, headers: [appHost] }),
       person: async () => await ask({ port, headers: [appHost, cookie] }),
       form: async () => await ask({ port, path: '/_vratar/login', headers: [portalHost] }),
-      decision: async () =>
-        await ask({
-          port,
-          path: '/_vratar/auth/nginx',
-          headers: [
-            portalHost,
-            cookie,
-            ['X-Original-Method', 'GET'],
-            ['X-Original-URL', 'http://app.example.test/'],
-          ],
-        }),
+      decision: async () => await askAsNginx(port, 'http://app.example.test/', [portalHost, cookie]),
     };
     /** In the order in which each kind was refused for the first time. */
     const refused: string[] = [];

@@ -57,6 +57,20 @@ export async function ask({ port, method = 'GET', path = '/', headers = [], body
   return await promise;
 }
 
+/** What nginx asks before it lets a request for `url` pass, with the headers of that request. */
+export async function askAsNginx(
+  port: number,
+  url: string,
+  headers: NonNullable<Ask['headers']> = [],
+  method = 'GET',
+): Promise<Answer> {
+  return await ask({
+    port,
+    path: '/_vratar/auth/nginx',
+    headers: [['X-Original-URL', url], ['X-Original-Method', method], ...headers],
+  });
+}
+
 /** A browser's memory of one host: keeps cookies, fills in forms. */
 export class Visitor {
   readonly #port: number;

@@ -7,7 +7,7 @@ import { signedIn, siteConfig } from '#test/gateway/site.ts';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
 import { startUpstream, type TestUpstream, valuesOf } from '#test/servers/upstream.ts';
 import { freePort } from '#test/support/free-port.ts';
-import { type Answer, ask, type Visitor } from '#test/support/http-client.ts';
+import { type Answer, ask, askAsNginx, type Visitor } from '#test/support/http-client.ts';
 
 type Header = readonly [string, string];
 
@@ -70,15 +70,7 @@ async function proxied(app: string, headers: readonly Header[] = [], path = '/')
 }
 
 async function forwardAuth(app: string, headers: readonly Header[] = [], path = '/'): Promise<Answer> {
-  return await ask({
-    port: gateway.port,
-    path: '/_vratar/auth/nginx',
-    headers: [
-      ['X-Original-URL', `https://${app}.example.test${path}`],
-      ['X-Original-Method', 'GET'],
-      ...headers,
-    ],
-  });
+  return await askAsNginx(gateway.port, `https://${app}.example.test${path}`, headers);
 }
 
 describe('a password on the request', () => {
@@ -216,15 +208,7 @@ test('a directory that is away is 503 for a password, never 401', async () => {
       ],
     },
   });
-  const answer = await ask({
-    port: away.port,
-    path: '/_vratar/auth/nginx',
-    headers: [
-      ['X-Original-URL', 'http://api.example.test/'],
-      ['X-Original-Method', 'GET'],
-      basic('alice', 'x'),
-    ],
-  });
+  const answer = await askAsNginx(away.port, 'http://api.example.test/', [basic('alice', 'x')]);
   assert.equal(answer.status, 503);
   assert.ok(Number(answer.headers['retry-after']) > 0);
   assert.equal(answer.headers['www-authenticate'], undefined);

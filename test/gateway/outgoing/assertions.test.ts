@@ -9,7 +9,7 @@ import type { TestGateway } from '#test/servers/gateway.ts';
 import { startGateway } from '#test/servers/gateway.ts';
 import { startUpstream, type TestUpstream, valuesOf } from '#test/servers/upstream.ts';
 import { ManualClock } from '#test/support/clock.ts';
-import { type Answer, ask, type Visitor } from '#test/support/http-client.ts';
+import { type Answer, ask, askAsNginx, type Visitor } from '#test/support/http-client.ts';
 import { until } from '#test/support/until.ts';
 
 type Header = readonly [string, string];
@@ -68,15 +68,7 @@ async function verify(token: string, audience = 'wiki'): Promise<JWTPayload> {
 }
 
 async function forwardAuth(path: string, headers: readonly Header[] = []): Promise<Answer> {
-  return await ask({
-    port: gateway.port,
-    path: '/_vratar/auth/nginx',
-    headers: [
-      ['X-Original-URL', `https://app.example.test${path}`],
-      ['X-Original-Method', 'GET'],
-      ...headers,
-    ],
-  });
+  return await askAsNginx(gateway.port, `https://app.example.test${path}`, headers);
 }
 const cookie = (): Header => ['Cookie', alice.cookieHeader];
 const assertionOf = async (path = '/'): Promise<string> =>

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { signedIn, siteConfig } from '#test/gateway/site.ts';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
 import { ManualClock } from '#test/support/clock.ts';
-import { type Answer, ask, type Visitor } from '#test/support/http-client.ts';
+import { type Answer, ask, askAsNginx, type Visitor } from '#test/support/http-client.ts';
 
 type Header = readonly [string, string];
 
@@ -42,11 +42,7 @@ async function nginx(
   headers: readonly Header[] = [],
   host = 'app.example.test',
 ): Promise<Answer> {
-  return await ask({
-    port: gateway.port,
-    path: '/_vratar/auth/nginx',
-    headers: [['X-Original-URL', `https://${host}${path}`], ['X-Original-Method', 'GET'], ...headers],
-  });
+  return await askAsNginx(gateway.port, `https://${host}${path}`, headers);
 }
 const cookie = (): Header => ['Cookie', alice.cookieHeader];
 const hintOf = async (answer: Promise<Answer>): Promise<string | undefined> =>
