@@ -2,13 +2,12 @@
  * What a Kerberos ticket costs, and what the session saves, against Apache with mod_auth_gssapi in the same run: the
  * same tickets from the same driver over 8 connections, each used once, replay memory off on both sides, rounds in turn.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type Kdc, startKdc } from '#test/servers/kdc.ts';
 import { ask } from '#test/support/http-client.ts';
@@ -17,6 +16,7 @@ import { startApacheGssapi } from './harness/apache-gssapi.ts';
 import { compare, costRatios, detailOf, type Peer, peerUnderLoad } from './harness/comparison.ts';
 import { processTree } from './harness/cpu.ts';
 import { median, printConditions, range, report } from './harness/report.ts';
+import { compile, startToldProcess } from './harness/told-process.ts';
 
 const host = 'bench.localhost';
 const connections = 8;
@@ -149,27 +149,17 @@ async function compareSessions(kdc: Kdc, apache: Server, gateway: Server): Promi
 }
 
 async function startDriver(folder: string, kdc: Kdc): Promise<Driver> {
-  const program = join(folder, 'negotiate_load');
-  const source = fileURLToPath(new URL('harness/negotiate_load.c', import.meta.url));
-  execFileSync('gcc', ['-O2', '-o', program, source, '-lgssapi_krb5', '-lpthread']);
-  const child = spawn(program, [host, String(connections)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, ...(await kdc.signIn('alice')) },
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const program = compile('negotiate_load.c', folder, ['gssapi_krb5', 'pthread']);
+  const env = { ...process.env, ...(await kdc.signIn('alice')) };
+  const child = startToldProcess<Round>(program, [host, String(connections)], env);
   return {
     run: async ({ port, path, headFile }, requests) => {
-      child.stdin.write(`${port} ${path} ${requests} ${headFile}\n`);
-      const line = await lines.next();
-      if (line.done === true) throw new Error(`the driver ended with ${child.exitCode ?? 'no code'}`);
-      const round = JSON.parse(line.value) as Round;
+      const round = await child.tell(`${port} ${path} ${requests} ${headFile}`);
       if (round.failed > 0)
         throw new Error(`${round.failed} of ${round.requests} tickets were refused at ${path}`);
       return round.requests / round.seconds;
     },
-    [Symbol.dispose]: () => {
-      child.kill('SIGKILL');
-    },
+    [Symbol.dispose]: () => child[Symbol.dispose](),
   };
 }
 

@@ -3,15 +3,14 @@
  * directory engine over 8 connections, against a loop in C over libldap doing the same search and bind.
  * CPU of the client processes only, the same slapd, interleaved rounds.
  */
-import { execFileSync, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { startSlapd } from '#test/servers/slapd.ts';
 import { groupsBase, peopleBase, service } from '#test/servers/slapd-data.ts';
 import { median, printConditions, range, report } from './harness/report.ts';
+import { compile, startToldProcess } from './harness/told-process.ts';
 
 /** Few enough that each signs in again while the groups read last time are fresh: that is what is measured. */
 const people = 100;
@@ -42,32 +41,32 @@ interface Round {
   readonly cpuUs: number;
 }
 
-interface Contestant extends Disposable {
-  run(seconds: number): Promise<Round>;
-}
-
 export async function run(): Promise<boolean> {
   const folder = await mkdtemp(join(tmpdir(), 'vratar-bench-'));
   try {
-    const yardstick = join(folder, 'ldap_login');
-    const source = fileURLToPath(new URL('harness/ldap_login.c', import.meta.url));
-    execFileSync('cc', ['-O2', '-o', yardstick, source, '-lldap', '-llber', '-lpthread']);
+    const yardstick = compile('ldap_login.c', folder, ['ldap', 'lber', 'pthread']);
     await using server = await startSlapd({ bulk: { people, teams: 50 }, statsLog: false });
     const common = [String(people), service.dn, service.password, peopleBase];
-    using c = start(yardstick, [server.url, String(connections), ...common, ...attributes]);
+    using c = startToldProcess<Round>(yardstick, [server.url, String(connections), ...common, ...attributes]);
     const client = fileURLToPath(new URL('harness/ldap-login.ts', import.meta.url));
-    using vratar = start(process.execPath, [client, server.url, String(callers), ...common, groupsBase]);
-    await c.run(1);
+    using vratar = startToldProcess<Round>(process.execPath, [
+      client,
+      server.url,
+      String(callers),
+      ...common,
+      groupsBase,
+    ]);
+    await c.tell('1');
     let warm = 0;
     for (let second = 0; second < maxWarmUpSeconds && warm < warmUpLogins; second++) {
-      warm += (await vratar.run(1)).logins;
+      warm += (await vratar.tell('1')).logins;
     }
     const ratios: number[] = [];
     const figures: { c: Round; vratar: Round }[] = [];
     for (let round = 0; round < rounds; round++) {
       const isReversed = round % 2 === 1;
-      const first = await (isReversed ? vratar : c).run(roundSeconds);
-      const second = await (isReversed ? c : vratar).run(roundSeconds);
+      const first = await (isReversed ? vratar : c).tell(String(roundSeconds));
+      const second = await (isReversed ? c : vratar).tell(String(roundSeconds));
       const figure = isReversed ? { c: second, vratar: first } : { c: first, vratar: second };
       figures.push(figure);
       ratios.push(figure.vratar.cpuUs / figure.c.cpuUs);
@@ -87,22 +86,6 @@ export async function run(): Promise<boolean> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-function start(command: string, args: readonly string[]): Contestant {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  return {
-    run: async (seconds) => {
-      child.stdin.write(`${seconds}\n`);
-      const line = await lines.next();
-      if (line.done === true) throw new Error(`${command} ended with ${child.exitCode ?? 'no code'}`);
-      return JSON.parse(line.value) as Round;
-    },
-    [Symbol.dispose]: () => {
-      child.kill('SIGKILL');
-    },
-  };
 }
 
 if (import.meta.main) {
