@@ -1,17 +1,10 @@
 /** The application behind the gateway: says what reached it, sets the cookie it is told, counts down to the byte. */
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { type Received, receive } from '#test/servers/upstream.ts';
 
-export interface UpstreamRequest {
-  readonly method: string;
-  readonly target: string;
-  /** Flat list of names and values, in order. */
-  readonly headers: readonly string[];
-  readonly trailers: readonly string[];
-  readonly bodyBytes: number;
-  readonly bodySha256: string;
+export interface UpstreamRequest extends Received {
   readonly headBytes: number;
 }
 
@@ -34,21 +27,14 @@ export async function startEchoUpstream(): Promise<EchoUpstream> {
   const server = createServer({ maxHeaderSize: 131_072 }, (request, response) => {
     started++;
     unfinished.add(request.socket);
-    const hash = createHash('sha256');
-    let bodyBytes = 0;
-    request.on('data', (chunk: Buffer) => {
-      bodyBytes += chunk.length;
-      hash.update(chunk);
-    });
-    request.on('end', () => {
+    receive(request, (received) => {
       unfinished.delete(request.socket);
-      const { method = '', url: target = '', rawHeaders: headers, rawTrailers: trailers } = request;
-      const bodySha256 = hash.digest('hex');
+      const { method, target, headers } = received;
       const headBytes = headers.reduce(
         (sum, part) => sum + part.length + 2,
         method.length + target.length + 14,
       );
-      const entry = { method, target, headers, trailers, bodyBytes, bodySha256, headBytes };
+      const entry = { ...received, headBytes };
       completed.push(entry);
       const body = JSON.stringify(entry);
       const setCookie = new URL(target, 'http://upstream').searchParams.get('set-cookie');

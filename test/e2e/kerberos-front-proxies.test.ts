@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { acceptsOf, hosts, kerberosConfig, services } from '#test/gateway/kerberos-site.ts';
+import { base64, ntlmMessage } from '#test/providers/kerberos/built-tokens.ts';
 import { startApache } from '#test/servers/apache.ts';
 import { startCaddy } from '#test/servers/caddy.ts';
 import type { FrontProxy, ProtectedSite } from '#test/servers/front-proxy.ts';
@@ -53,7 +54,7 @@ const navigation = [
   ['Accept', 'text/html'],
 ] as const;
 const program = [['Accept', '*/*']] as const;
-const ntlm = ['Authorization', 'Negotiate TlRMTVNTUAABAAAAB4IIogAAAAAAAAAAAAAAAAAAAAAKAGFKAAAADw=='] as const;
+const ntlm = ['Authorization', `Negotiate ${base64(ntlmMessage)}`] as const;
 
 let kdc: Kdc;
 let gateway: TestGateway;

@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
 import { acceptsOf, kerberosConfig, services } from '#test/gateway/kerberos-site.ts';
+import { base64, ntlmMessage } from '#test/providers/kerberos/built-tokens.ts';
 import type { FrontProxy } from '#test/servers/front-proxy.ts';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
 import { type Kdc, startKdc } from '#test/servers/kdc.ts';
@@ -198,7 +199,7 @@ describe('a person without', () => {
 });
 
 test('a machine that answers with NTLM gets the form and a cookie, and is not asked a second time', async () => {
-  const ntlm = 'TlRMTVNTUAABAAAAB4IIogAAAAAAAAAAAAAAAAAAAAAKAGFKAAAADw==';
+  const ntlm = base64(ntlmMessage);
   for (const [host, path] of [
     ['plain.localhost', '/_vratar/negotiate?rd=/'],
     ['wiki.localhost', '/spaces'],

@@ -37,21 +37,7 @@ export async function startUpstream(behaviour?: Behaviour): Promise<TestUpstream
       behaviour(request, response);
       return;
     }
-    const hash = createHash('sha256');
-    let bodyBytes = 0;
-    request.on('data', (chunk: Buffer) => {
-      bodyBytes += chunk.length;
-      hash.update(chunk);
-    });
-    request.on('end', () => {
-      const entry: Received = {
-        method: request.method as string,
-        target: request.url as string,
-        headers: request.rawHeaders,
-        trailers: request.rawTrailers,
-        bodyBytes,
-        bodySha256: hash.digest('hex'),
-      };
+    receive(request, (entry) => {
       received.push(entry);
       const body = JSON.stringify(entry);
       response.writeHead(200, {
@@ -83,6 +69,26 @@ export async function startUpstream(behaviour?: Behaviour): Promise<TestUpstream
       await closed;
     },
   };
+}
+
+/** Reads a request and says what it was when it has arrived whole; never, when it does not. */
+export function receive(request: IncomingMessage, onWhole: (received: Received) => void): void {
+  const hash = createHash('sha256');
+  let bodyBytes = 0;
+  request.on('data', (chunk: Buffer) => {
+    bodyBytes += chunk.length;
+    hash.update(chunk);
+  });
+  request.on('end', () => {
+    onWhole({
+      method: request.method as string,
+      target: request.url as string,
+      headers: request.rawHeaders,
+      trailers: request.rawTrailers,
+      bodyBytes,
+      bodySha256: hash.digest('hex'),
+    });
+  });
 }
 
 /** All values of a field in a flat list. */

@@ -4,6 +4,7 @@ import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { acceptsOf, hosts, services, startKerberosSite } from '#test/gateway/kerberos-site.ts';
+import { base64, ntlmMessage } from '#test/providers/kerberos/built-tokens.ts';
 import type { TestGateway } from '#test/servers/gateway.ts';
 import { type Kdc, startKdc } from '#test/servers/kdc.ts';
 import { startUpstream, type TestUpstream, valuesOf } from '#test/servers/upstream.ts';
@@ -21,7 +22,7 @@ const script: readonly Header[] = [
 ];
 const program: readonly Header[] = [['Accept', '*/*']];
 const noSso: Header = ['Cookie', 'vratar-nosso=1'];
-const ntlm: Header = ['Authorization', 'Negotiate TlRMTVNTUAABAAAAB4IIogAAAAAAAAAAAAAAAAAAAAAKAGFKAAAADw=='];
+const ntlm: Header = ['Authorization', `Negotiate ${base64(ntlmMessage)}`];
 
 let kdc: Kdc;
 let gateway: TestGateway;

@@ -4,6 +4,7 @@ import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { hosts, services, startKerberosSite } from '#test/gateway/kerberos-site.ts';
+import { base64, ntlmMessage } from '#test/providers/kerberos/built-tokens.ts';
 import type { TestGateway } from '#test/servers/gateway.ts';
 import { type Kdc, startKdc } from '#test/servers/kdc.ts';
 import { type Answer, type Ask, ask, csrfOf, Visitor } from '#test/support/http-client.ts';
@@ -19,7 +20,7 @@ const script: readonly Header[] = [
   ['Sec-Fetch-Mode', 'cors'],
   ['Accept', '*/*'],
 ];
-const ntlm = 'TlRMTVNTUAABAAAAB4IIogAAAAAAAAAAAAAAAAAAAAAKAGFKAAAADw==';
+const ntlm = base64(ntlmMessage);
 const rd = `http://${hosts.wiki}/spaces?page=2`;
 const negotiate = `/_vratar/negotiate?rd=${encodeURIComponent(rd)}`;
 const login = `/_vratar/login?rd=${encodeURIComponent(rd)}`;
