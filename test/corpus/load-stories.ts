@@ -89,6 +89,16 @@ function assertGrowth({ expect }: AttackRow, grownMb: number): void {
   assert.ok(grownMb <= Number(expect['rss_growth_max_mb']), `${grownMb} MB more`);
 }
 
+/** The most memory of the gateway within two seconds. */
+async function mostRssMb(target: LoadTarget): Promise<number> {
+  let most = 0;
+  for (let i = 0; i < 20; i++) {
+    most = Math.max(most, target.rssMb());
+    await sleep(100);
+  }
+  return most;
+}
+
 const requestLine = (method: string, target: string, host: string): string =>
   `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n`;
 
@@ -252,11 +262,7 @@ const loads: Readonly<Record<string, Story>> = {
       // Reads nothing: slower still than the row's client.
       socket.pause();
     });
-    let mostMb = 0;
-    for (let i = 0; i < 20; i++) {
-      mostMb = Math.max(mostMb, target.rssMb());
-      await sleep(100);
-    }
+    const mostMb = await mostRssMb(target);
     await assertProbe(row, probe);
     assertGrowth(row, mostMb - rssBefore);
     assert.ok(endless.written < 1_073_741_824, 'the upstream was held back');
@@ -279,11 +285,7 @@ const loads: Readonly<Record<string, Story>> = {
       };
       push();
     });
-    let mostMb = 0;
-    for (let i = 0; i < 20; i++) {
-      mostMb = Math.max(mostMb, target.rssMb());
-      await sleep(100);
-    }
+    const mostMb = await mostRssMb(target);
     await assertProbe(row, probe);
     assertGrowth(row, mostMb - rssBefore);
     assert.ok(sent < 1_073_741_824, `the client was held back after ${sent} bytes`);

@@ -1,6 +1,6 @@
 /** Applications that answer without end or read nothing, for rows about who is held back. */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface PlainUpstream extends AsyncDisposable {
@@ -24,18 +24,7 @@ export async function endlessUpstream(): Promise<PlainUpstream> {
     response.writeHead(200, { 'Content-Length': 1_073_741_824 });
     pump();
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    get written() {
-      return written;
-    },
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections();
-      await once(server.close(), 'close');
-    },
-  };
+  return await serve(server, () => written);
 }
 
 /** Answers a probe at once and never reads an upload. */
@@ -44,11 +33,17 @@ export async function deafUpstream(): Promise<PlainUpstream> {
     if (incoming.method === 'POST') incoming.pause();
     else response.end('{}');
   });
+  return await serve(server);
+}
+
+async function serve(server: Server, written = () => 0): Promise<PlainUpstream> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    written: 0,
+    get written() {
+      return written();
+    },
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       await once(server.close(), 'close');
