@@ -14,6 +14,7 @@ import { Connections } from './connections.ts';
 import { maxClientConnections } from './descriptors.ts';
 import { isHttp2, translate } from './http2-request.ts';
 import type { ListenAddress } from './options.ts';
+import type { ParsedRequest } from './parsed-request.ts';
 import { createHttpServer, Http2Sessions, isSecure, secured } from './server.ts';
 import { maxTargetBytes } from './target.ts';
 import { type Upgrade, Upgrades, wantsWebSocket } from './upgrade.ts';
@@ -67,8 +68,10 @@ export async function listen(options: ListenerOptions): Promise<HttpListener> {
     options.handler(request, response);
   });
   const handle: RequestHandler = (request, response) => {
-    if (!isHttp2(request)) connections.handle(request, response);
-    else if (translate(request as unknown as Http2ServerRequest)) options.handler(request, response);
+    if (!isHttp2(request)) {
+      (request as ParsedRequest).handOver();
+      connections.handle(request, response);
+    } else if (translate(request as unknown as Http2ServerRequest)) options.handler(request, response);
     else {
       options.onRefused?.(400);
       response.writeHead(400, ['content-length', '0']);

@@ -7,6 +7,7 @@ import {
   type ServerHttp2Session,
 } from 'node:http2';
 import type { TlsIdentity } from '../lib/tls-identity.ts';
+import { ParsedRequest } from './parsed-request.ts';
 
 export type HttpServer = Server | TlsServer;
 /** With `allowHTTP1` it has the connections of HTTP/1.1 too; its types do not say so. */
@@ -23,11 +24,12 @@ export interface HttpServerOptions {
 
 export function createHttpServer({ headBytes, streams, tls }: HttpServerOptions): HttpServer {
   return tls === undefined
-    ? createServer(limits(headBytes))
+    ? createServer({ ...limits(headBytes), IncomingMessage: ParsedRequest })
     : (createSecureServer({
         ...limits(headBytes),
         ...http2Limits(headBytes, streams),
         ...secured(tls),
+        Http1IncomingMessage: ParsedRequest,
       }) as TlsServer);
 }
 
