@@ -58,7 +58,11 @@ export function parseAnswerHead(text: string, method: string): AnswerHead {
     }
   }
   const body = bodyOf(status, method, isNew, length, coding);
-  return { status, fields, body, isKept: body !== 'until-close' && stays(connection, isNew), keptMs };
+  const isKept =
+    body !== 'until-close' &&
+    stays(connection, isNew) &&
+    !(body === 0 && announcesBody(status, length, coding));
+  return { status, fields, body, isKept, keptMs };
 }
 
 /** RFC 9112 section 6.3, and nothing that it lets a reader guess. */
@@ -79,6 +83,14 @@ function bodyOf(
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return 0;
   if (coding !== undefined) return 'chunked';
   return length === undefined ? 'until-close' : Number(length);
+}
+
+/**
+ * Whether an answer without a body names one, as those to HEAD do. Some servers then send it all the same, and it would
+ * be read as the answer to the next request. A 304 may name a length, and is too common to lose its connection.
+ */
+function announcesBody(status: number, length: string | undefined, coding: string | undefined): boolean {
+  return coding !== undefined || (status !== 304 && length !== undefined && Number(length) > 0);
 }
 
 /** RFC 9112 section 9.3. */
