@@ -8,9 +8,11 @@ const maxDigits = 13;
 
 const cr = 0x0d;
 const lf = 0x0a;
+const semicolon = 0x3b;
 
 type Place =
   | 'size'
+  | 'blank'
   | 'extension'
   | 'size-lf'
   | 'data'
@@ -36,7 +38,7 @@ export class ChunkedBody {
 
   /**
    * Takes `bytes` from `from` on and hands out what is content, never copied. Returns where it stopped: behind the last
-   * byte, or behind the end of the body. Throws UPSTREAM_PROTOCOL.
+   * byte, or behind the end of the body. Throws UPSTREAM_PROTOCOL, and is of no use then.
    */
   read(bytes: Buffer, from: number, onData: (content: Buffer) => void): number {
     let at = from;
@@ -62,6 +64,11 @@ export class ChunkedBody {
         break;
       case 'size':
         this.#size(byte);
+        break;
+      case 'blank':
+        // RFC 9112 section 7.1.1: white space may stand before an extension, and nothing else after it.
+        this.#count();
+        this.#afterSize(byte);
         break;
       case 'extension':
         this.#count();
@@ -98,13 +105,16 @@ export class ChunkedBody {
       this.#left = this.#left * 16 + digit;
     } else if (this.#digits === 0) {
       throw malformed();
-    } else if (byte === cr) {
-      this.#place = 'size-lf';
-    } else if (byte === 0x3b || byte === 0x20 || byte === 0x09) {
-      this.#place = 'extension';
     } else {
-      throw malformed();
+      this.#afterSize(byte);
     }
+  }
+
+  #afterSize(byte: number): void {
+    if (byte === cr) this.#place = 'size-lf';
+    else if (byte === semicolon) this.#place = 'extension';
+    else if (byte === 0x20 || byte === 0x09) this.#place = 'blank';
+    else throw malformed();
   }
 
   #trailer(byte: number): void {
