@@ -23,7 +23,7 @@ export class HeadBytes {
   take(bytes: Buffer): WholeHead | undefined {
     if (this.#buffer !== undefined) return this.#append(this.#buffer, bytes);
     const at = bytes.indexOf(end);
-    if (at >= 0 && at <= maxBytes) {
+    if (at >= 0 && at + end.length <= maxBytes) {
       return { text: bytes.toString('latin1', 0, at + 2), rest: bytes.subarray(at + end.length) };
     }
     return this.#append((this.#buffer = Buffer.allocUnsafeSlow(maxBytes)), bytes);
