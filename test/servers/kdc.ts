@@ -109,9 +109,21 @@ export async function startKdc(options: KdcOptions = {}): Promise<Kdc> {
     }
     return await holder;
   };
+  const asked = new Set<Promise<string>>();
+  const tokenOf = async (person: string, service: string, more: TokenOptions = {}): Promise<string> => {
+    const token = holderOf(person).then(async (holder) => await holder.token(service, more));
+    asked.add(token);
+    try {
+      return await token;
+    } finally {
+      asked.delete(token);
+    }
+  };
   const endHolders = async (): Promise<void> => {
     const ending = [...holders.values()];
     holders.clear();
+    // Somebody may have got a holder and not yet asked it.
+    await Promise.allSettled(asked);
     await Promise.all(ending.map(async (holder) => await (await holder)[Symbol.asyncDispose]()));
   };
 
@@ -123,10 +135,10 @@ export async function startKdc(options: KdcOptions = {}): Promise<Kdc> {
     keytab,
     signIn,
     token: async (person, service = defaultService, tokenOptions = {}) =>
-      await (await holderOf(person)).token(service, tokenOptions),
+      await tokenOf(person, service, tokenOptions),
     tokenOfWrongClock: async (offsetSeconds, person, service = defaultService) => {
       // The ticket is fetched first: a KDC gives none to a client whose clock is wrong.
-      await (await holderOf(person)).token(service);
+      await tokenOf(person, service);
       const wrong = join(folder, `cc-wrong-${offsetSeconds}`);
       await writeFile(wrong, withClockOffset(await readFile(cacheOf(person)), offsetSeconds));
       await using holder = startTicketHolder({ KRB5_CONFIG: configFile, KRB5CCNAME: `FILE:${wrong}` });
