@@ -50,6 +50,12 @@ export class Connections {
     return this.#open.get(socket)?.latest;
   }
 
+  /** Whether a request has come whole, and its answer has not been given yet. */
+  isAnswerDue(socket: Socket): boolean {
+    const latest = this.#open.get(socket)?.latest;
+    return latest !== undefined && !latest.writableEnded && latest.req.complete;
+  }
+
   /** Hot path: `bench/forward-auth.ts`. Begins the request, or lets it wait for those before it. */
   handle(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;

@@ -4,7 +4,7 @@
  */
 
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { Http2ServerRequest } from 'node:http2';
+import type { Http2ServerRequest, ServerHttp2Session } from 'node:http2';
 import { Server as NetServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { TlsIdentity } from '../lib/tls-identity.ts';
@@ -26,6 +26,12 @@ export const maxTicketHeadBytes = 131_072;
 
 /** `upgrade`: for a request that wants to become a WebSocket. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade) => void;
+
+/**
+ * Of silence between requests or within a body. Longer than nginx keeps idle connections (60 s), so that nginx closes
+ * first and no request meets a closing socket.
+ */
+const defaultIdleMs = 75_000;
 
 /** How long before the end of a drain WebSockets are told to end. */
 const endingMs = 3_000;
@@ -53,6 +59,8 @@ export interface ListenerOptions {
   readonly headBytes?: number | undefined;
   /** HTTP/2: requests under way on one connection; default 100. */
   readonly streams?: number | undefined;
+  /** A connection that is silent for so long is closed, unless its request waits for the answer; default 75,000. */
+  readonly idleMs?: number | undefined;
   /** Omitted: any client may hold as many connections as there is room for. */
   readonly quota?: ConnectionQuota | undefined;
   /** Omitted: clear text. */
@@ -114,7 +122,13 @@ export async function listen(options: ListenerOptions): Promise<HttpListener> {
       options.onRefused?.(503);
     });
   }
-  server.setTimeout(120_000);
+  server.setTimeout(options.idleMs ?? defaultIdleMs);
+  server.on('timeout', (silent: Socket | ServerHttp2Session) => {
+    // Requests under way are answered still.
+    if ('goaway' in silent) silent.close();
+    // How long an answer may take is for whoever gives it to say.
+    else if (!connections.isAnswerDue(silent)) silent.destroy();
+  });
   server.on(connecting, (socket: Socket) => connections.add(socket));
   server.on('clientError', (error: ParserError, socket: Duplex) => {
     // Its handshake failed or took too long: there is no way to answer on, and nothing that would end it.
