@@ -4,6 +4,7 @@
  */
 import { Agent, type Dispatcher, errors } from 'undici';
 import { type ErrorCode, GatewayError } from '../errors.ts';
+import { isTlsFailure } from './tls-failure.ts';
 
 export interface OutgoingOptions {
   /** `scheme://host[:port]`. */
@@ -123,7 +124,6 @@ function outgoingFailure(error: unknown, origin: string, isLate: boolean): Gatew
 function codeFor(error: unknown, code: string, isLate: boolean): ErrorCode {
   if (isLate) return 'UPSTREAM_TIMEOUT';
   if (error instanceof errors.HTTPParserError) return 'UPSTREAM_PROTOCOL';
-  if (/^(ERR_TLS|ERR_SSL|CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME)/.test(code))
-    return 'UPSTREAM_UNREACHABLE';
+  if (isTlsFailure(code)) return 'UPSTREAM_UNREACHABLE';
   return codes.get(code) ?? 'UPSTREAM_RESET';
 }

@@ -1,5 +1,6 @@
 /** Translates what sockets report about an upstream, once, by code. */
 import { type ErrorCode, GatewayError } from '../errors.ts';
+import { isTlsFailure } from '../lib/tls-failure.ts';
 import { connectTimeout } from './http1/connect.ts';
 
 const codes: ReadonlyMap<string, ErrorCode> = new Map([
@@ -22,11 +23,7 @@ export function upstreamFailure(error: unknown, application: string): GatewayErr
     return new GatewayError(code, message, { cause, fields: { ...fields, application } });
   }
   const code = codeOf(error);
-  const translated =
-    codes.get(code) ??
-    (/^(ERR_TLS|CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)
-      ? 'UPSTREAM_UNREACHABLE'
-      : 'UPSTREAM_RESET');
+  const translated = codes.get(code) ?? (isTlsFailure(code) ? 'UPSTREAM_UNREACHABLE' : 'UPSTREAM_RESET');
   return new GatewayError(translated, 'the upstream failed', {
     cause: error,
     fields: { application, upstreamCode: code },
