@@ -152,19 +152,18 @@ export class Connection {
 
   /** Bytes of the server as they come; valid during the call only. */
   readonly read = (bytes: Buffer): void => {
-    this.#looks = 0;
     const asker = this.#asker;
     if (asker === undefined) {
       // An answer to nobody would be taken for that to the next request.
       this.#fail(new GatewayError('UPSTREAM_PROTOCOL', 'the upstream spoke without being asked'));
       return;
     }
+    // The time for a head is that for all of it: a part does not prolong it.
+    if (this.#head !== undefined) this.#looks = 0;
     try {
       this.#read(bytes, asker);
     } catch (error) {
-      const isEnded = this.#asker !== asker;
       this.#fail(error as Error);
-      if (isEnded) asker.onFailed(error as Error);
     }
   };
 
@@ -173,7 +172,7 @@ export class Connection {
     let rest = bytes;
     if (this.#head === undefined) {
       const afterHead = this.#readHead(bytes, asker);
-      if (afterHead === undefined) return;
+      if (afterHead === undefined || this.#asker !== asker) return;
       rest = afterHead;
     }
     if (this.#chunks !== undefined) this.#readChunks(rest, asker, this.#chunks);
@@ -205,6 +204,7 @@ export class Connection {
 
   #begin(head: AnswerHead, asker: Asker): void {
     this.#head = head;
+    this.#looks = 0;
     if (head.body === 'chunked') this.#chunks = new ChunkedBody();
     else if (head.body !== 'until-close') this.#left = head.body;
     asker.onHead(head);
@@ -225,17 +225,17 @@ export class Connection {
     // Each piece is held back until it is known whether another one follows: the last one goes out with the end.
     let last: Buffer | undefined;
     const end = chunks.read(bytes, 0, (content) => {
-      if (last !== undefined) asker.onData(last);
+      if (last !== undefined && this.#asker === asker) asker.onData(last);
       last = content;
     });
+    // The asker may have given up in the middle of what was read.
+    if (this.#asker !== asker) return;
     if (chunks.isEnded) this.#finish(asker, last, end === bytes.length);
-    else if (last !== undefined && this.#asker === asker) asker.onData(last);
+    else if (last !== undefined) asker.onData(last);
   }
 
   /** `isAll`: nothing came behind the answer. */
   #finish(asker: Asker, last: Buffer | undefined, isAll: boolean): void {
-    // The asker may have given up in the middle of what was read.
-    if (this.#asker !== asker) return;
     const head = this.#head as AnswerHead;
     const isSent = this.#upload === undefined;
     this.#forget();
@@ -247,12 +247,19 @@ export class Connection {
       this.#leave();
       this.#socket.destroy();
     }
-    asker.onEnd(last);
+    try {
+      asker.onEnd(last);
+    } catch (error) {
+      this.#broke(asker, error as Error);
+    }
   }
 
   #upgrade(head: AnswerHead, rest: Buffer, asker: Asker): void {
     if (this.#request?.isUpgrade !== true)
       throw new GatewayError('UPSTREAM_PROTOCOL', 'the upstream changed the protocol without being asked');
+    // RFC 9110 section 7.8: what still came of the request would be read as the other protocol.
+    if (this.#upload !== undefined)
+      throw new GatewayError('UPSTREAM_PROTOCOL', 'the upstream changed the protocol within the request');
     const socket = this.#socket;
     socket.off('data', this.read);
     socket.off('end', this.#onEnd);
@@ -262,7 +269,11 @@ export class Connection {
     if (rest.length > 0) socket.unshift(rest);
     this.#forget();
     this.#leave();
-    asker.onUpgraded(head, socket);
+    try {
+      asker.onUpgraded(head, socket);
+    } catch (error) {
+      this.#broke(asker, error as Error);
+    }
   }
 
   #resume(): void {
@@ -289,6 +300,12 @@ export class Connection {
     this.#leave();
     this.#socket.destroy();
     asker?.onFailed(error);
+  }
+
+  /** The asker did not get through with the end of its answer; nothing else would tell it. */
+  #broke(asker: Asker, error: Error): void {
+    this.#fail(error);
+    asker.onFailed(error);
   }
 
   #forget(): void {

@@ -302,7 +302,7 @@ describe('the head of an answer', () => {
 const tokens = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const framing = /^(content-length|transfer-encoding)$/i;
 const fieldName = fc
-  .string({ unit: fc.constantFrom(...tokens), minLength: 1, maxLength: 20 })
+  .string({ unit: fc.constantFrom(...Array.from(tokens)), minLength: 1, maxLength: 20 })
   .filter((name) => !framing.test(name));
 const visible = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).filter((character) =>
   /[\x21-\x7e\x80-\xff]/.test(character),
@@ -332,7 +332,7 @@ function readLineByLine(
   for (const line of lines) {
     const colon = line.indexOf(':');
     const name = line.slice(0, Math.max(0, colon));
-    if (name === '' || [...name].some((character) => !tokens.includes(character))) return undefined;
+    if (name === '' || Array.from(name).some((character) => !tokens.includes(character))) return undefined;
     fields.push(name, line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, ''));
   }
   const all = (wanted: string): string[] =>
