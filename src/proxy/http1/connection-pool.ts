@@ -29,7 +29,7 @@ export class ConnectionPool {
   readonly #waiting: Waiting[] = [];
   readonly #periodMs: number;
   #opening = 0;
-  #assignment: NodeJS.Immediate | undefined;
+  #isAssigning = false;
   #timer: NodeJS.Timeout | undefined;
   #closedBy: GatewayError | undefined;
 
@@ -54,11 +54,14 @@ export class ConnectionPool {
   /** Ends all connections, and with `error` whatever waits for an answer. */
   close(error: GatewayError): void {
     this.#closedBy = error;
-    clearImmediate(this.#assignment);
     clearInterval(this.#timer);
-    const waiting = this.#waiting.splice(0);
     for (const connection of this.#connections) connection.destroy(error);
-    for (const { asker } of waiting) asker.onFailed(error);
+    this.#refuse(error);
+  }
+
+  #refuse(error: GatewayError): void {
+    // Who is refused may ask again: that is answered in the next turn.
+    for (const { asker } of this.#waiting.splice(0)) asker.onFailed(error);
   }
 
   /**
@@ -66,20 +69,28 @@ export class ConnectionPool {
    * or to hold bytes that nobody asked for and that would be taken for the answer to this request.
    */
   #assignSoon(): void {
-    this.#assignment ??= setImmediate(this.#assign);
+    if (this.#isAssigning) return;
+    this.#isAssigning = true;
+    setImmediate(this.#assign);
   }
 
   readonly #assign = (): void => {
-    this.#assignment = undefined;
+    this.#isAssigning = false;
+    if (this.#closedBy !== undefined) {
+      this.#refuse(this.#closedBy);
+      return;
+    }
     while (this.#waiting.length > 0) {
-      const free = this.#free.pop();
-      if (free === undefined && this.#connections.size + this.#opening >= this.#options.connections) return;
+      const isFull = this.#connections.size + this.#opening >= this.#options.connections;
+      if (isFull && this.#free.length === 0) return;
       const { request, asker } = this.#waiting.shift() as Waiting;
-      if (free !== undefined && !request.isUpgrade) {
+      // What becomes another protocol needs a connection that is read as a stream.
+      const free = request.isUpgrade ? undefined : this.#free.pop();
+      if (free !== undefined) {
         this.#send(free, request, asker);
       } else {
-        // What becomes another protocol needs a connection that is read as a stream: a kept one makes room for it.
-        free?.destroy(ended());
+        // Only what becomes another protocol is here when all are open: the oldest kept one makes room for it.
+        if (isFull) this.#free[0]?.destroy(ended());
         this.#open(request, asker);
       }
     }
