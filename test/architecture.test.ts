@@ -98,7 +98,7 @@ const sharedWithConfig = [
 /** Where a vendor's package may be imported. */
 const vendors: Readonly<Record<string, (path: string) => boolean>> = {
   kerberos: (path) => path === 'providers/kerberos/acceptor.ts',
-  undici: (path) => path.startsWith('proxy/') || path === 'lib/outgoing.ts',
+  undici: (path) => path === 'lib/outgoing.ts',
   jose: (path) => path === 'headers/assertion.ts' || path.startsWith('providers/'),
   '@redis/client': (path) => path === 'state/redis.ts',
   kysely: (path) => /^(state|accounts)\//.test(path),

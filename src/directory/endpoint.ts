@@ -1,8 +1,8 @@
 /** A server's URL taken apart into what dialling needs: three distinct ways to speak, each with its own port. */
 import type { SecureContext } from 'node:tls';
 import { GatewayError } from '../errors.ts';
+import { TlsContext, type TlsFiles } from '../lib/tls-context.ts';
 import { discoveryScheme } from './service-discovery.ts';
-import { TlsContext, type TlsFiles } from './tls-context.ts';
 
 export type Transport = 'plain' | 'startTls' | 'ldaps';
 

@@ -38,7 +38,7 @@ export const proxyOptions = z
       .describe("pages that may open WebSockets besides the application's own"),
     tls: z
       .strictObject({
-        caFile: existingFile.optional().describe('PEM; omitted: the authorities that Node trusts'),
+        caFile: existingFile.optional().describe('PEM; omitted: the authorities of the system'),
         certificateFile: existingFile.optional().describe('PEM, when a server asks for a certificate'),
         keyFile: existingFile.optional().describe('its private key'),
         serverName: z

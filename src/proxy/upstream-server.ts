@@ -2,12 +2,12 @@
  * One server of an application: its connections, and whether it works. A server that cannot be connected to three
  * times in a row gets no requests until a trial of our own succeeds.
  */
-import { readFileSync } from 'node:fs';
 import { GatewayError } from '../errors.ts';
 import { CircuitBreaker } from '../lib/circuit-breaker.ts';
+import { TlsContext } from '../lib/tls-context.ts';
 import type { Logger } from '../observability/logger.ts';
 import { HealthQuestion } from './health-question.ts';
-import { Connector, type ServerAddress, type ServerTls } from './http1/connect.ts';
+import { Connector, type ServerAddress } from './http1/connect.ts';
 import type { Asker, ServerRequest } from './http1/connection.ts';
 import { ConnectionPool } from './http1/connection-pool.ts';
 import type { ProxyOptions } from './options.ts';
@@ -126,20 +126,8 @@ function addressOf(
     host,
     port: Number(port || (isSecure ? 443 : 80)),
     path,
-    tls: isSecure ? { name: tls.serverName ?? host, ...identityOf(tls) } : undefined,
+    tls: isSecure ? { name: tls.serverName ?? host, context: new TlsContext(tls) } : undefined,
   };
-}
-
-function identityOf({ caFile, certificateFile, keyFile }: ProxyOptions['tls']): Omit<ServerTls, 'name'> {
-  return {
-    ca: contentOf(caFile),
-    cert: contentOf(certificateFile),
-    key: contentOf(keyFile),
-  };
-}
-
-function contentOf(file: string | undefined): Buffer | undefined {
-  return file === undefined ? undefined : readFileSync(file);
 }
 
 async function tryToConnect(connector: Connector): Promise<void> {

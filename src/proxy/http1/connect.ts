@@ -1,6 +1,7 @@
 /** Opens connections to one server: TCP, TLS or a unix socket. Knows nothing of what is said on them. */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from 'node:tls';
+import type { TlsContext } from '../../lib/tls-context.ts';
 
 export interface ServerAddress {
   /** Name or address, without brackets. Not looked at when there is a `path`. */
@@ -15,9 +16,7 @@ export interface ServerAddress {
 export interface ServerTls {
   /** The certificate must be for it, whatever Host a request carries. */
   readonly name: string;
-  readonly ca?: Buffer | undefined;
-  readonly cert?: Buffer | undefined;
-  readonly key?: Buffer | undefined;
+  readonly context: TlsContext;
 }
 
 /** How what comes is read: `undefined` leaves it to whoever takes the socket as a stream. */
@@ -69,7 +68,7 @@ export class Connector {
     const target = path === undefined ? { host, port } : { path };
     const reading = onBytes === undefined ? {} : { onread: readInto(onBytes) };
     if (tls === undefined) return connectTcp({ ...target, ...reading });
-    const { name, ca, cert, key } = tls;
+    const { name, context } = tls;
     const socket = connectTls({
       ...target,
       ...(reading as ConnectionOptions),
@@ -78,10 +77,8 @@ export class Connector {
       ALPNProtocols: ['http/1.1'],
       checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
       rejectUnauthorized: true,
+      secureContext: context.current,
       session: this.#session,
-      ca,
-      cert,
-      key,
     });
     return socket.on('session', (session) => (this.#session = session));
   }

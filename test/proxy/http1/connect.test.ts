@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
-import { Connector, connectTimeout, type ServerAddress, type ServerTls } from '#src/proxy/http1/connect.ts';
+import { TlsContext, type TlsFiles } from '#src/lib/tls-context.ts';
+import { Connector, connectTimeout, type ServerAddress } from '#src/proxy/http1/connect.ts';
 import { answerOf, PoolSite, still } from '#test/proxy/http1/pool-site.ts';
 import { type Authority, type Certificate, createAuthority } from '#test/servers/certificates.ts';
 import { until } from '#test/support/until.ts';
@@ -72,33 +73,26 @@ describe('a connection to a server', () => {
 
 describe('a connection over TLS', () => {
   let authority: Authority;
-  let ca: Buffer;
-  let identity: { cert: Buffer; key: Buffer };
+  let identity: Certificate;
   let server: Server;
   let port: number;
   const accepted: TLSSocket[] = [];
 
-  const contentOf = async ({ certificateFile, keyFile }: Certificate) => ({
-    cert: await readFile(certificateFile),
-    key: await readFile(keyFile),
-  });
-
   before(async () => {
     authority = await createAuthority();
-    ca = await readFile(authority.caFile);
-    identity = await contentOf(await authority.issue({ hosts: ['client.test'] }));
-    const certificate = await contentOf(await authority.issue({ hosts: ['app.test', '127.0.0.1'] }));
-    server = createTlsServer(
-      { ...certificate, ca, requestCert: true, rejectUnauthorized: false },
-      (socket) => {
-        accepted.push(socket);
-        socket.on('error', () => undefined);
-        socket.on('data', (bytes: Buffer) => {
-          for (const [, path] of bytes.toString('latin1').matchAll(/GET (\S+)/g))
-            socket.write(answerOf((path as string).repeat(20_000)));
-        });
-      },
+    identity = await authority.issue({ hosts: ['client.test'] });
+    const { certificateFile, keyFile } = await authority.issue({ hosts: ['app.test', '127.0.0.1'] });
+    const [ca, cert, key] = await Promise.all(
+      [authority.caFile, certificateFile, keyFile].map(async (file) => await readFile(file)),
     );
+    server = createTlsServer({ cert, key, ca, requestCert: true, rejectUnauthorized: false }, (socket) => {
+      accepted.push(socket);
+      socket.on('error', () => undefined);
+      socket.on('data', (bytes: Buffer) => {
+        for (const [, path] of bytes.toString('latin1').matchAll(/GET (\S+)/g))
+          socket.write(answerOf((path as string).repeat(20_000)));
+      });
+    });
     server.on('tlsClientError', () => undefined);
     port = await listening(server);
   });
@@ -109,14 +103,20 @@ describe('a connection over TLS', () => {
     await authority[Symbol.asyncDispose]();
   });
 
-  function connector(tls: Partial<ServerTls>, address: Partial<ServerAddress> = {}): Connector {
-    return new Connector(
-      { host: '127.0.0.1', port, ...address, tls: { name: 'app.test', ca, ...tls } },
-      5_000,
-    );
+  interface Trust extends TlsFiles {
+    readonly name?: string;
   }
 
-  const trusted: Readonly<Record<string, Partial<ServerTls>>> = {
+  function connector(
+    { name = 'app.test', ...files }: Trust,
+    address: Partial<ServerAddress> = {},
+    timeoutMs = 5_000,
+  ): Connector {
+    const context = new TlsContext({ caFile: authority.caFile, ...files });
+    return new Connector({ host: '127.0.0.1', port, ...address, tls: { name, context } }, timeoutMs);
+  }
+
+  const trusted: Readonly<Record<string, Trust>> = {
     'by its name': {},
     'by its address': { name: '127.0.0.1' },
   };
@@ -130,11 +130,11 @@ describe('a connection over TLS', () => {
     });
   }
 
-  const refused: Readonly<Record<string, { tls: Partial<ServerTls>; code: string }>> = {
+  const refused: Readonly<Record<string, { tls: Trust; code: string }>> = {
     'of another name': { tls: { name: 'other.test' }, code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
     'of a name above': { tls: { name: 'test' }, code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
     'of another address': { tls: { name: '127.0.0.2' }, code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
-    'of an authority nobody knows': { tls: { ca: undefined }, code: 'SELF_SIGNED_CERT_IN_CHAIN' },
+    'of an authority nobody knows': { tls: { caFile: undefined }, code: 'SELF_SIGNED_CERT_IN_CHAIN' },
   };
 
   for (const [name, { tls, code }] of Object.entries(refused)) {
@@ -206,8 +206,7 @@ describe('a connection over TLS', () => {
         socket.on('error', () => undefined);
         socket.once('data', () => answer(socket));
       });
-      const address = { host: '127.0.0.1', port: await listening(other), tls: { name: 'app.test', ca } };
-      const outcome = await connect(new Connector(address, 300));
+      const outcome = await connect(connector({}, { port: await listening(other) }, 300));
       assert.equal(outcome.socket, null);
       assert.match(String(outcome.code), new RegExp(`^(${code}|ERR_SSL_\\w+)$`));
       for (const socket of open) socket.destroy();
