@@ -30,6 +30,8 @@ export class AnswerStream implements Asker {
   readonly #slowClients: SlowClients;
   readonly #deadline: NodeJS.Timeout | undefined;
   #unread: Unread | undefined;
+  /** The client takes nothing for now. */
+  #isHeldUp = false;
   #connection: Connection | undefined;
   #status = 0;
   #isSettled = false;
@@ -80,9 +82,13 @@ export class AnswerStream implements Asker {
     const connection = this.#connection;
     if (this.#isSettled || connection === undefined || response.write(Buffer.from(content))) return;
     connection.pause(this);
+    // What was read already still comes.
+    if (this.#isHeldUp) return;
+    this.#isHeldUp = true;
     const unread = (this.#unread ??= { sinceMs: 0, onForgotten: () => this.abort(clientGone()) });
     this.#slowClients.leftUnread(unread);
     response.once('drain', () => {
+      this.#isHeldUp = false;
       this.#slowClients.taken(unread);
       connection.resume(this);
     });
