@@ -114,6 +114,11 @@ describe('an asker', () => {
       hears: ['onHead', 'onData', 'onEnd'],
     },
     {
+      name: 'half of the chunks',
+      bytes: `${chunked}1\r\na\r\n1\r\nb\r\n1\r\nc`,
+      hears: ['onHead', 'onData'],
+    },
+    {
       name: 'chunks that break',
       bytes: `${chunked}1\r\na\r\n1\r\nb\r\n1\r\nc\r\nZ`,
       hears: ['onHead', 'onData'],

@@ -10,6 +10,7 @@ import { TlsContext, type TlsFiles } from '#src/lib/tls-context.ts';
 import { Connector, connectTimeout, type ServerAddress } from '#src/proxy/http1/connect.ts';
 import { answerOf, PoolSite, still } from '#test/proxy/http1/pool-site.ts';
 import { type Authority, type Certificate, createAuthority } from '#test/servers/certificates.ts';
+import { freePort } from '#test/support/free-port.ts';
 import { until } from '#test/support/until.ts';
 
 interface Outcome {
@@ -31,21 +32,15 @@ async function connect(connector: Connector): Promise<Outcome> {
   return outcome;
 }
 
-async function listening(
-  server: Server,
-  at: { port: number } | { path: string } = { port: 0 },
-): Promise<number> {
-  server.listen({ ...at, host: '127.0.0.1' });
+async function listening(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
 }
 
 describe('a connection to a server', () => {
   test('is refused where nobody listens', async () => {
-    const server = createServer();
-    const port = await listening(server);
-    server.close();
-    await once(server, 'close');
+    const port = await freePort();
     assert.deepEqual(await connect(new Connector({ host: '127.0.0.1', port }, 5_000)), {
       code: 'ECONNREFUSED',
       socket: null,

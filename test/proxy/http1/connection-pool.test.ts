@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import { Connector } from '#src/proxy/http1/connect.ts';
 import {
@@ -11,6 +9,7 @@ import {
   PoolSite,
   RecordingAsker,
 } from '#test/proxy/http1/pool-site.ts';
+import { freePort } from '#test/support/free-port.ts';
 import { until } from '#test/support/until.ts';
 
 const switching = 'HTTP/1.1 101 Switching Protocols\r\n\r\n';
@@ -174,7 +173,8 @@ describe('who waits for a connection', () => {
   });
 
   test('is told when there is none to be had, each by itself', async () => {
-    await using site = await PoolSite.start(says, { connections: 2, connector: await refusing() });
+    const connector = new Connector({ host: '127.0.0.1', port: await freePort() }, 5_000);
+    await using site = await PoolSite.start(says, { connections: 2, connector });
     const askers = Array.from({ length: 5 }, () => site.ask());
     for (const asker of askers) {
       assert.equal(await asker.ended(), 'failed');
@@ -273,19 +273,11 @@ describe('the end of a pool', () => {
     site.ask({ path: '/beside' });
     site.pool.close(closed);
     await until(() => site.askers.every(({ end }) => end === 'failed'));
-    await site.answered({ path: '/later' });
-    assert.equal(site.askers.length, 4);
+    const later = site.ask({ path: '/later' });
+    later.reactions.onFailed = () => void site.ask({ path: '/last' });
+    await until(() => site.askers[4]?.end);
+    assert.equal(site.askers.length, 5);
     assert.ok(site.askers.every(({ error }) => error === closed));
     assert.equal(site.accepted.length, 1);
   });
 });
-
-/** To a port where nobody listens. */
-async function refusing(): Promise<Connector> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return new Connector({ host: '127.0.0.1', port }, 5_000);
-}

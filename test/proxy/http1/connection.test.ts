@@ -253,6 +253,14 @@ describe('an answer', () => {
     assert.equal(site.askers[1]?.body, 'second');
   });
 
+  test('may come behind as many interim ones as the one before it', async () => {
+    await using site = await PoolSite.start(({ socket }) => {
+      socket.write(interim.repeat(20) + answerOf('hello'));
+    });
+    for (let i = 0; i < 3; i++) assert.equal((await site.answered()).body, 'hello');
+    assert.equal(site.accepted.length, 1);
+  });
+
   test('is handed out in the order it came, whatever its pieces', async () => {
     const body = Buffer.alloc(300_000, 'abcdefghijklmnopqrstuvwxyz0123456789').toString();
     const chunks = Array.from({ length: 300 }, (_, i) => body.slice(i * 1_000, (i + 1) * 1_000));

@@ -165,14 +165,17 @@ export class PoolSite implements AsyncDisposable {
 
   /** Ends everything, and asserts that every asker heard of one end, of all before it, and of nothing behind it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.pool.close(closed);
-    for (const asker of this.askers) {
-      asker.socket?.destroy();
-      if (this.#withdrawn.has(asker) || !asker.isWanted) assert.equal(asker.end, undefined);
-      else await asker.ended();
+    try {
+      this.pool.close(closed);
+      for (const asker of this.askers) {
+        if (this.#withdrawn.has(asker) || !asker.isWanted) assert.equal(asker.end, undefined);
+        else await asker.ended();
+      }
+    } finally {
+      for (const { socket } of this.askers) socket?.destroy();
+      for (const { socket } of this.accepted) socket.destroy();
+      this.#server.close();
     }
-    for (const { socket } of this.accepted) socket.destroy();
-    this.#server.close();
     await once(this.#server, 'close');
     assert.deepEqual(
       this.askers.flatMap(({ breaches }) => breaches),

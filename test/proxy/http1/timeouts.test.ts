@@ -81,6 +81,17 @@ describe('a server', () => {
     assert.deepEqual([asker.end, asker.body], ['answered', text]);
   });
 
+  test('that took its time for the head has all of it for the body', async () => {
+    await using site = await PoolSite.start(
+      ({ socket }) => {
+        setTimeout(() => socket.write(answerOf('hello').slice(0, -5)), 900);
+        setTimeout(() => socket.write('hello'), 1_000);
+      },
+      { timeouts: { idle: 500 } },
+    );
+    assert.equal((await site.answered()).body, 'hello');
+  });
+
   test('is not to blame for an asker that pauses', async () => {
     await using site = await PoolSite.start(
       ({ socket }) => void socket.write(answerOf('hello').slice(0, -1)),
