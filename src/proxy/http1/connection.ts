@@ -120,7 +120,9 @@ export class Connection {
   /** To be called every `periodMs`; ends what has been silent for too long. */
   look(periodMs: number, { head, idle, kept }: ConnectionTimeouts): void {
     if (this.#asker === undefined) {
-      if (this.#isSilentFor(Math.min(kept, this.#keptMs), periodMs)) this.#fail(silent('between requests'));
+      // The look that finds it old comes up to a period later.
+      const limitMs = Math.min(kept, this.#keptMs - periodMs);
+      if (this.#isSilentFor(limitMs, periodMs)) this.#fail(silent('between requests'));
     } else if (this.#head === undefined) {
       // A client that sends slowly is no fault of the server.
       if (this.#upload !== undefined && !this.#socket.writableNeedDrain) this.#looks = 0;
@@ -240,7 +242,7 @@ export class Connection {
     const isSent = this.#upload === undefined;
     this.#forget();
     if (head.isKept && isSent && isAll && !this.#isGone) {
-      if (head.keptMs !== undefined) this.#keptMs = Math.max(0, head.keptMs - keptMarginMs);
+      if (head.keptMs !== undefined) this.#keptMs = head.keptMs - keptMarginMs;
       if (this.#isPaused) this.#resume();
       this.#owner.onFree(this);
     } else {

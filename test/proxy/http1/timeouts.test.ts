@@ -136,3 +136,32 @@ describe('a server', () => {
     body.destroy();
   });
 });
+
+describe('a connection without a request is given up', () => {
+  const timeouts = { head: 60_000, idle: 60_000, kept: 30_000 };
+  /** The first look may come at once, and the second one a second later: what is found by the fourth one is older than 3 s. */
+  const rows: readonly { name: string; fields: readonly string[]; looks: number }[] = [
+    { name: 'in time', fields: [], looks: 31 },
+    { name: 'in time, however long the server would keep it', fields: ['Keep-Alive: timeout=75'], looks: 31 },
+    { name: 'a second before the server does', fields: ['Keep-Alive: timeout=5'], looks: 4 },
+    { name: 'at once where there is no such second', fields: ['Keep-Alive: timeout=2'], looks: 1 },
+    { name: 'at once where the server keeps none', fields: ['Keep-Alive: timeout=0'], looks: 1 },
+  ];
+
+  for (const { name, fields, looks } of rows) {
+    test(name, async () => {
+      await using site = await PoolSite.start(({ socket }) => void socket.write(answerOf('', ...fields)));
+      const asker = site.ask();
+      let count = 0;
+      // Before the pool looks by itself.
+      asker.reactions.onEnd = () => {
+        while (asker.connection?.isGone === false) {
+          count++;
+          asker.connection.look(1_000, timeouts);
+        }
+      };
+      assert.equal(await asker.ended(), 'answered');
+      assert.equal(count, looks);
+    });
+  }
+});
