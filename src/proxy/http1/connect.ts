@@ -51,13 +51,18 @@ export class Connector {
     );
     const settle = (error: Error | null): void => {
       clearTimeout(timer);
-      socket.off('error', settle);
+      socket.off('error', onError);
       socket.off('close', onClose);
       done(error, error === null ? socket : null);
     };
     const onClose = (): void => settle(connectFailure('ECONNREFUSED', 'it hung up before it was connected'));
+    const onError = (error: Error & { readonly code?: unknown }): void => {
+      // In the handshake that is no connection that got lost: nothing was said on it.
+      if (error.code === 'ECONNRESET') onClose();
+      else settle(error);
+    };
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => settle(null));
-    socket.on('error', settle);
+    socket.on('error', onError);
     socket.on('close', onClose);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, keepAliveMs);

@@ -186,7 +186,14 @@ describe('a connection over TLS', () => {
 
   const unresponsive: Readonly<Record<string, { answer: (socket: Socket) => void; code: string }>> = {
     'that never answers the handshake is given up in time': { answer: () => undefined, code: connectTimeout },
-    'that hangs up in the handshake fails': { answer: (socket) => void socket.end(), code: 'ECONNRESET' },
+    'that hangs up in the handshake is as good as not there': {
+      answer: (socket) => void socket.end(),
+      code: 'ECONNREFUSED',
+    },
+    'that resets in the handshake is as good as not there': {
+      answer: (socket) => void socket.resetAndDestroy(),
+      code: 'ECONNREFUSED',
+    },
     'that does not speak it fails': {
       answer: (socket) => void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'),
       code: 'ERR_SSL_PACKET_LENGTH_TOO_LONG',
