@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, beforeEach, describe, test } from 'node:test';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { TlsContext, type TlsFiles } from '#src/lib/tls-context.ts';
 import { Connector, connectTimeout, type ServerAddress } from '#src/proxy/http1/connect.ts';
@@ -18,18 +18,18 @@ interface Outcome {
   readonly socket: Socket | null;
 }
 
-/** Fails when `done` is called a second time. */
+/** How often each attempt was told of its end. */
+const told: number[] = [];
+after(() => assert.deepEqual(new Set(told), new Set([1])));
+
 async function connect(connector: Connector): Promise<Outcome> {
-  let calls = 0;
-  const outcome = await new Promise<Outcome>((resolve) =>
+  const attempt = told.push(0) - 1;
+  return await new Promise<Outcome>((resolve) =>
     connector.connect(undefined, (error, socket) => {
-      calls++;
+      told[attempt] = (told[attempt] ?? 0) + 1;
       resolve({ code: (error as { code?: unknown } | null)?.code, socket });
     }),
   );
-  if (outcome.socket === null) await new Promise(setImmediate);
-  assert.equal(calls, 1);
-  return outcome;
 }
 
 async function listening(server: Server): Promise<number> {
@@ -71,7 +71,7 @@ describe('a connection over TLS', () => {
   let identity: Certificate;
   let server: Server;
   let port: number;
-  const accepted: TLSSocket[] = [];
+  let accepted: TLSSocket[] = [];
 
   before(async () => {
     authority = await createAuthority();
@@ -91,6 +91,8 @@ describe('a connection over TLS', () => {
     server.on('tlsClientError', () => undefined);
     port = await listening(server);
   });
+
+  beforeEach(() => void (accepted = []));
 
   after(async () => {
     for (const socket of accepted) socket.destroy();
@@ -121,7 +123,11 @@ describe('a connection over TLS', () => {
       const { code, socket } = await connect(connector(tls));
       assert.equal(code, undefined);
       assert.equal((socket as TLSSocket).authorized, true);
+      // RFC 6066 section 3: an address is no name.
+      const peer = await until(() => accepted.at(-1));
+      assert.equal(peer.servername, tls.name === undefined ? 'app.test' : false);
       socket?.destroy();
+      await until(() => socket?.closed);
     });
   }
 
