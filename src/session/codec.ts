@@ -46,6 +46,8 @@ interface StoredGroupSource {
 export class SessionDecoder {
   readonly #groups: GroupTable;
   readonly #texts = new Map<string, string>();
+  /** By their members. */
+  readonly #lists = new Map<string, readonly string[]>();
 
   constructor(groups: GroupTable) {
     this.#groups = groups;
@@ -65,7 +67,7 @@ export class SessionDecoder {
       givenName: stored.givenName,
       familyName: stored.familyName,
       groups: stored.groups.map((group) => this.#groups.intern(group.name, group.dn, group.directory)),
-      roles: stored.roles.length === 0 ? none : stored.roles.map((role) => this.#share(role)),
+      roles: stored.roles.length === 0 ? none : this.#shareList(stored.roles),
       accessLevel: stored.accessLevel,
       attributes: this.#sharedKeys(stored.attributes),
     };
@@ -75,6 +77,16 @@ export class SessionDecoder {
     const names = Object.keys(attributes);
     if (names.length === 0) return noAttributes;
     return Object.fromEntries(names.map((name) => [this.#share(name), attributes[name] ?? none]));
+  }
+
+  #shareList(list: readonly string[]): readonly string[] {
+    const members = list.join('\0');
+    const known = this.#lists.get(members);
+    if (known !== undefined) return known;
+    if (this.#lists.size >= maxTexts) this.#lists.clear();
+    const shared = Object.freeze(list.map((text) => this.#share(text)));
+    this.#lists.set(members, shared);
+    return shared;
   }
 
   #share(text: string): string {

@@ -9,7 +9,7 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8';
  * cost a collection per few hundred kilobytes, which was a quarter of their CPU (bench/proxy.ts); with more than this,
  * a worker full of sessions weighs too much (bench/memory.ts).
  */
-const garbageMiB = 48;
+const garbageMiB = 40;
 const leastPercent = 25;
 const mostPercent = 200;
 const everyMs = 1_000;
