@@ -12,6 +12,7 @@ import { checkIdentityHeaders } from './checks/identity-headers.ts';
 import { checkKerberos } from './checks/kerberos.ts';
 import { checkListeners } from './checks/listeners.ts';
 import { checkNames } from './checks/names.ts';
+import { checkOutgoingTls } from './checks/outgoing-tls.ts';
 import { checkZimbra } from './checks/zimbra.ts';
 import { type ConfigDocument, readDocument } from './document.ts';
 import {
@@ -133,6 +134,7 @@ function crossChecks(readable: Readable): readonly Finding[] {
     ...checkIdentityHeaders(readable),
     ...checkKerberos(readable),
     ...checkZimbra(readable),
+    ...checkOutgoingTls(readable),
   ];
 }
 

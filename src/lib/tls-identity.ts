@@ -1,4 +1,4 @@
-/** A certificate chain and its private key from PEM files: read, and checked to belong together. */
+/** Certificates and their private keys from PEM files: read, and checked to be what they should. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
@@ -45,6 +45,19 @@ export function readTlsIdentity({ certificateFile, keyFile }: TlsIdentityFiles):
       covers: (host) => leaf.checkHost(host, { subject: 'never' }) !== undefined,
     },
   };
+}
+
+/** What is wrong with a file of authorities to trust, in words for the operator; `undefined`: nothing. */
+export function authoritiesFault(file: string): string | undefined {
+  const pem = readPem(file);
+  if (typeof pem === 'string') return pem;
+  // OpenSSL passes over what it cannot read: then nobody would be trusted, and nobody would know why.
+  const blocks = pem.toString('latin1').match(/^-----BEGIN [A-Z0-9 ]*CERTIFICATE-----$[^-]*/gm) ?? [];
+  if (blocks.length === 0) return 'holds no certificate in PEM form';
+  const broken = blocks.findIndex(
+    (block) => parse(() => new X509Certificate(`${block}-----END CERTIFICATE-----\n`)) === undefined,
+  );
+  return broken < 0 ? undefined : `holds a certificate that cannot be read (number ${broken + 1})`;
 }
 
 function readPem(file: string): Buffer | string {

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { rootCertificates } from 'node:tls';
 import { inspect } from 'node:util';
 import { ConfigInvalidError, loadConfig } from '#src/config/load.ts';
 
@@ -138,7 +139,7 @@ test('never shows a secret in what it loads', () => {
 });
 
 test('paths are relative to the configuration file, defaults included', () => {
-  write('ca.pem', 'certificates');
+  write('ca.pem', rootCertificates[0] as string);
   write('bind.secret', 'x');
   const loaded = load(yamlWith('{ file: bind.secret }', '    tls: { caFile: ca.pem }\n'));
   assert.equal(loaded.config.directories[0]?.tls.caFile, join(folder, 'ca.pem'));
