@@ -2,10 +2,12 @@
 import type { Duplex } from 'node:stream';
 import { GatewayError } from '../errors.ts';
 import { cutOff, type Exchange, isGone } from '../http/exchange.ts';
+import { isHttp2 } from '../http/http2-request.ts';
 import { leaveBody } from '../http/unread-body.ts';
 import { hopByHop } from './hop-by-hop.ts';
 import type { AnswerHead } from './http1/answer-head.ts';
 import type { Asker, Connection } from './http1/connection.ts';
+import { mergedFields } from './merged-fields.ts';
 import type { SlowClients, Unread } from './slow-clients.ts';
 
 export interface AnswerListener {
@@ -35,6 +37,7 @@ export class AnswerStream implements Asker {
   #connection: Connection | undefined;
   #status = 0;
   #isSettled = false;
+  #isSpoilt = false;
 
   /** `totalMs`: from now to the end of the answer. */
   constructor(
@@ -68,7 +71,16 @@ export class AnswerStream implements Asker {
     this.#listener.onHead();
     const headers = answerHeaders(fields, status, this.#expectation);
     // A custom reason phrase says nothing to programs and may carry anything: the standard one is sent.
-    this.#exchange.response.writeHead(status, headers);
+    const { request, response } = this.#exchange;
+    try {
+      response.writeHead(status, isHttp2(request) ? mergedFields(headers) : headers);
+    } catch (error) {
+      // Node keeps the fields it refused: nothing else can be said in this answer either.
+      this.#isSpoilt = true;
+      throw new GatewayError('UPSTREAM_PROTOCOL', 'the head of the answer cannot be passed on', {
+        cause: error,
+      });
+    }
   }
 
   onUpgraded({ status, fields }: AnswerHead, socket: Duplex): void {
@@ -110,7 +122,7 @@ export class AnswerStream implements Asker {
     if (this.#isSettled) return;
     this.#settle();
     const { response } = this.#exchange;
-    const canAnswer = !response.headersSent && !isGone(response);
+    const canAnswer = !this.#isSpoilt && !response.headersSent && !isGone(response);
     if (!canAnswer) cutOff(response);
     this.#listener.onFailed(error, canAnswer);
   }

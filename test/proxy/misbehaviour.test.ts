@@ -26,6 +26,10 @@ const behaviours: Readonly<Record<string, (socket: Socket) => void>> = {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\nhello'),
   '/length-and-chunks': (socket) =>
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+  '/says-fields-twice': (socket) =>
+    socket.write(
+      'HTTP/1.1 200 OK\r\nContent-Location: /a\r\ncontent-location: /b\r\nX-Content-Type-Options: nosniff\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 2\r\n\r\nok',
+    ),
   '/no-http': (socket) => socket.write('SSH-2.0-OpenSSH_9.2\r\n'),
   '/dies-in-its-body': (socket) => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf');
@@ -122,6 +126,7 @@ describe('over HTTP/2, an application that', () => {
     ['/ten-megabytes-of-head', 502, true],
     ['/two-lengths', 502, true],
     ['/length-and-chunks', 502, true],
+    ['/says-fields-twice', 200, true],
     ['/no-http', 502, true],
     ['/dies-in-its-body', 200, false],
     ['/resets-in-its-body', 200, false],
