@@ -73,11 +73,3 @@ export class HeaderStrip {
     return isTwin ? 'alias' : 'keep';
   }
 }
-
-/** Names listed in `Connection`: hop-by-hop too (RFC 9110 section 7.6.1). Lower case. */
-export function connectionOptions(value: string): readonly string[] {
-  return value
-    .split(',')
-    .map((name) => name.trim().toLowerCase())
-    .filter((name) => name !== '');
-}

@@ -33,6 +33,7 @@ export class ParsedRequest extends IncomingMessage {
 function hasFramingField(raw: readonly string[]): boolean {
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
+    // Few lengths are looked at, since most fields have another one.
     switch (name.length) {
       case 2:
       case 6:

@@ -4,6 +4,7 @@ import { GatewayError } from '../errors.ts';
 import { cutOff, type Exchange, isGone } from '../http/exchange.ts';
 import { isHttp2 } from '../http/http2-request.ts';
 import { leaveBody } from '../http/unread-body.ts';
+import { connectionOptions } from '../lib/connection-options.ts';
 import { hopByHop } from './hop-by-hop.ts';
 import type { AnswerHead } from './http1/answer-head.ts';
 import type { Asker, Connection } from './http1/connection.ts';
@@ -37,6 +38,7 @@ export class AnswerStream implements Asker {
   #connection: Connection | undefined;
   #status = 0;
   #isSettled = false;
+  /** Its head was refused. */
   #isSpoilt = false;
 
   /** `totalMs`: from now to the end of the answer. */
@@ -182,9 +184,11 @@ function answerHeaders(fields: readonly string[], status: number, expectation: A
 /** RFC 9110 section 7.6.1: what an upstream names in Connection was meant for us alone. */
 function listedBy(connection: string, before: readonly string[] | undefined): readonly string[] | undefined {
   if (connection === 'keep-alive' || connection === 'close') return before;
-  const options = connection.split(',').map((option) => option.trim().toLowerCase());
   // Framing is ours to know, whatever the upstream lists.
-  return [...(before ?? []), ...options.filter((option) => option !== 'content-length')];
+  return [
+    ...(before ?? []),
+    ...connectionOptions(connection).filter((option) => option !== 'content-length'),
+  ];
 }
 
 function withoutListed(headers: readonly string[], listed: readonly string[]): string[] {

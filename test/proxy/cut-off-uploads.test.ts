@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { type Authority, createAuthority } from '#test/servers/certificates.ts';
 import { startGateway, type TestGateway } from '#test/servers/gateway.ts';
+import { http2Frame } from '#test/support/http2-frame.ts';
 import { until } from '#test/support/until.ts';
 
 const host = 'app.localhost';
@@ -65,40 +66,34 @@ after(async () => {
 /** Begins an upload of nine bytes, sends five, and does what `cut` says. */
 type Cut = (path: string, length: number | undefined, arrived: () => Promise<unknown>) => Promise<void>;
 
-/** RFC 9113 section 4.1. */
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
 /** A literal field value behind the number of its name in the static table (RFC 7541 section 6.2.1). */
 function field(name: number, value: string): Buffer {
   return Buffer.concat([Buffer.from([0x40 | name, value.length]), Buffer.from(value)]);
 }
 
+function dial(protocols: string[]): Socket {
+  const socket = connectTls({
+    port: gateway.port,
+    host: '127.0.0.1',
+    rejectUnauthorized: false,
+    servername: host,
+    ALPNProtocols: protocols,
+  });
+  return socket.on('error', () => undefined);
+}
+
 /** Node's own client ends a stream like a whole one before it resets it: these frames are written by hand. */
 function overHttp2(cut: (socket: Socket) => void): Cut {
   return async (path, length, arrived) => {
-    const socket = connectTls({
-      port: gateway.port,
-      host: '127.0.0.1',
-      rejectUnauthorized: false,
-      servername: host,
-      ALPNProtocols: ['h2'],
-    });
+    const socket = dial(['h2']);
     clients.add(socket);
-    socket.on('error', () => undefined);
     socket.resume();
     socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-    socket.write(frame(0x4, 0, 0, Buffer.alloc(0)));
+    socket.write(http2Frame(0x4, 0, 0, Buffer.alloc(0)));
     const fields = [Buffer.from([0x83, 0x87]), field(4, path), field(1, host)];
     if (length !== undefined) fields.push(field(28, String(length)));
-    socket.write(frame(0x1, 0x4, 1, Buffer.concat(fields)));
-    socket.write(frame(0x0, 0, 1, Buffer.from('hello')));
+    socket.write(http2Frame(0x1, 0x4, 1, Buffer.concat(fields)));
+    socket.write(http2Frame(0x0, 0, 1, Buffer.from('hello')));
     await arrived();
     cut(socket);
   };
@@ -106,18 +101,12 @@ function overHttp2(cut: (socket: Socket) => void): Cut {
 
 /** RST_STREAM with this code. */
 function reset(code: number): Cut {
-  return overHttp2((socket) => socket.write(frame(0x3, 0, 1, Buffer.from([0, 0, 0, code]))));
+  return overHttp2((socket) => socket.write(http2Frame(0x3, 0, 1, Buffer.from([0, 0, 0, code]))));
 }
 
 function overHttp1(cut: (socket: Socket) => void): Cut {
   return async (path, length, arrived) => {
-    const socket = connectTls({
-      port: gateway.port,
-      host: '127.0.0.1',
-      rejectUnauthorized: false,
-      servername: host,
-    });
-    socket.on('error', () => undefined);
+    const socket = dial(['http/1.1']);
     const framing = length === undefined ? 'Transfer-Encoding: chunked' : `Content-Length: ${length}`;
     socket.write(`POST ${path} HTTP/1.1\r\nHost: ${host}\r\n${framing}\r\n\r\n`);
     socket.write(length === undefined ? '5\r\nhello\r\n' : 'hello');

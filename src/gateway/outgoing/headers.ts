@@ -1,7 +1,7 @@
 /** The header list an upstream receives: the client's own fields without what it may not say, then ours, once. */
 import { GatewayError } from '../../errors.ts';
-import { connectionOptions } from '../../headers/strip.ts';
 import type { Exchange } from '../../http/exchange.ts';
+import { connectionOptions } from '../../lib/connection-options.ts';
 import { withoutCookies } from '../../lib/cookie-header.ts';
 import type { RequestOrigin } from '../addresses/request-origin.ts';
 import type { ProtectedApplication } from '../application.ts';

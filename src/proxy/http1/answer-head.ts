@@ -3,6 +3,7 @@
  * person's answer reaches another. Pure; knows no connection.
  */
 import { GatewayError } from '../../errors.ts';
+import { connectionOptions } from '../../lib/connection-options.ts';
 
 export interface AnswerHead {
   /** 100 to 599. */
@@ -96,7 +97,7 @@ function announcesBody(status: number, length: string | undefined, coding: strin
 /** RFC 9112 section 9.3. */
 function stays(connection: string | undefined, isNew: boolean): boolean {
   if (connection === undefined) return isNew;
-  const options = connection.split(',').map((option) => option.trim().toLowerCase());
+  const options = connectionOptions(connection);
   return !options.includes('close') && (isNew || options.includes('keep-alive'));
 }
 
